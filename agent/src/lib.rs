@@ -1,0 +1,4 @@
+//! nodewhy-agent: looks at the node, diagnoses, reports. See ARCHITECTURE.md.
+
+pub mod checks;
+pub mod host;

@@ -1,0 +1,132 @@
+//! The catalogue: every cause there is, loaded from YAML, its CEL expressions checked against the facts' schema and its log patterns
+//! compiled into one matcher.
+
+mod expr;
+mod load;
+mod matcher;
+mod template;
+
+use jiff::SignedDuration;
+
+use crate::model::{Layer, Severity};
+use crate::record::Source;
+
+pub use expr::{Expr, Truth};
+pub use load::{LoadError, LoadProblem};
+pub use matcher::{Matcher, Sighting};
+pub use template::Template;
+
+/// All causes, checked and compiled. Built once, shared, never changed.
+#[derive(Debug)]
+pub struct Catalogue {
+    causes: Vec<Cause>,
+    matcher: Matcher,
+}
+
+/// One entry of the catalogue, compiled.
+#[derive(Debug)]
+pub struct Cause {
+    /// Kebab-case, for ever stable.
+    pub code: String,
+    /// One line.
+    pub title: String,
+    /// Where it lies.
+    pub layer: Layer,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Who finds it: an agent on the node by these signs, or the collector by its own rule (`agent-silent`).
+    pub found_by: FoundBy,
+    /// Any one that holds makes the cause present.
+    pub signs: Vec<Sign>,
+    /// When true, the cause is over: log sightings older than the facts it was read from are ended.
+    pub absent: Option<Expr>,
+    /// Codes this cause leads to; acyclic over the catalogue.
+    pub explains: Vec<String>,
+    /// Messages in order; the first whose `when` is true (or absent) is used.
+    pub messages: Vec<Message>,
+    /// Facts quoted as evidence beside what the signs themselves name.
+    pub evidence: Vec<String>,
+    /// What to do, in order.
+    pub remedy: Vec<RemedyRule>,
+    /// For the page docs/causes/CODE.md.
+    pub docs: Docs,
+}
+
+/// Who finds a cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundBy {
+    /// The agent, by the signs.
+    Agent,
+    /// The collector, by a rule of its own; it has no signs.
+    Collector,
+}
+
+/// One way to know that a cause is present.
+#[derive(Debug)]
+pub enum Sign {
+    /// Log records of these sources that match.
+    Log(LogSign),
+    /// An expression over the facts that is true.
+    Fact(FactSign),
+}
+
+/// A sign seen in logs.
+#[derive(Debug)]
+pub struct LogSign {
+    /// Sources listened to.
+    pub from: Vec<Source>,
+    /// Regular expression over the message; named groups become captures.
+    pub pattern: String,
+    /// A record that matches this too is not meant.
+    pub unless: Option<String>,
+    /// Only this many sightings within that time are a sign (1 and no time by default).
+    pub count: u32,
+    /// See `count`.
+    pub within: Option<SignedDuration>,
+    /// When true, after the last sighting, the sign no longer holds.
+    pub ends: Option<Expr>,
+    /// Without a new sighting for this long, while the log is being read, the sign no longer holds.
+    pub quiet_for: Option<SignedDuration>,
+    /// Records it must recognise, and which no other cause's sign may.
+    pub examples: Vec<String>,
+}
+
+/// A sign seen in facts.
+#[derive(Debug)]
+pub struct FactSign {
+    /// Present when true.
+    pub expr: Expr,
+    /// It has to be true for this long without a break before it counts (zero by default).
+    pub held_for: SignedDuration,
+}
+
+/// One wording.
+#[derive(Debug)]
+pub struct Message {
+    /// Used when this is true; always if `None`.
+    pub when: Option<Expr>,
+    /// The words, with `{{CEL}}` in them.
+    pub say: Template,
+}
+
+/// One step of a remedy.
+#[derive(Debug)]
+pub struct RemedyRule {
+    /// Shown when this is true or cannot be told; always if `None`.
+    pub when: Option<Expr>,
+    /// In words, with `{{CEL}}` in them.
+    pub say: Template,
+    /// As a command, with `{{CEL}}` in it; left out when a value in it is unknown.
+    pub run: Option<Template>,
+}
+
+/// Texts for people, Markdown.
+#[derive(Debug)]
+pub struct Docs {
+    /// What it means.
+    pub meaning: String,
+    /// How nodewhy knows.
+    pub knows: String,
+    /// What else looks like this, and how it differs.
+    pub lookalikes: String,
+}

@@ -1,0 +1,246 @@
+//! The one table of facts: every path that exists, its type and its meaning.
+//!
+//! Adding a fact is one line here and one write in a check. The catalogue's expressions are checked against this table at load; the
+//! page docs/facts.md is generated from it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Key;
+use super::value::{FactType, Record};
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The dotted path, as CEL spells it.
+    pub path: &'static str,
+    /// Its type.
+    pub kind: FactType,
+    /// What it means, its unit and where it is read.
+    pub doc: &'static str,
+    /// Computed from other facts and the time by [`super::with_derived`]; no check writes it.
+    pub derived: bool,
+}
+
+type Texts = Vec<String>;
+type TextMap = BTreeMap<String, String>;
+
+macro_rules! facts {
+    (@kind Bool) => { FactType::Bool };
+    (@kind Int) => { FactType::Int };
+    (@kind Float) => { FactType::Float };
+    (@kind Time) => { FactType::Time };
+    (@kind Duration) => { FactType::Duration };
+    (@kind Text) => { FactType::Text };
+    (@kind Texts) => { FactType::TextList };
+    (@kind TextMap) => { FactType::TextMap };
+    (@kind Records { $($field:ident: $fk:ident),* $(,)? }) => { FactType::Records(&[$((stringify!($field), facts!(@kind $fk))),*]) };
+    (@rust Bool) => { bool };
+    (@rust Int) => { i64 };
+    (@rust Float) => { f64 };
+    (@rust Time) => { Timestamp };
+    (@rust Duration) => { SignedDuration };
+    (@rust Text) => { String };
+    (@rust Texts) => { Texts };
+    (@rust TextMap) => { TextMap };
+    (@rust Records) => { Vec<Record> };
+    (@derived) => { false };
+    (@derived derived) => { true };
+    ($($name:ident $path:literal $kind:ident $({ $($body:tt)* })? $(($derived:ident))? $doc:literal;)*) => {
+        $(
+            #[doc = $doc]
+            pub const $name: Key<facts!(@rust $kind)> = Key::new($path);
+        )*
+        /// Every fact there is, in the order of this file.
+        pub const ALL: &[Entry] = &[
+            $(Entry { path: $path, kind: facts!(@kind $kind $({ $($body)* })?), doc: $doc, derived: facts!(@derived $($derived)?) }),*
+        ];
+    };
+}
+
+facts! {
+    // The node itself.
+    NODE_NAME "node.name" Text "Name under which the kubelet registers this node: --hostname-override, else the host name in lower case (pkg/util/node GetHostname).";
+    NODE_HOSTNAME "node.hostname" Text "Host name as the kernel has it.";
+    NODE_MACHINE_ID "node.machine_id" Text "/etc/machine-id.";
+    NODE_BOOT_ID "node.boot_id" Text "/proc/sys/kernel/random/boot_id.";
+    NODE_BOOTED_AT "node.booted_at" Time "When the kernel booted (/proc/stat btime).";
+    NODE_KERNEL "node.kernel" Text "Kernel release.";
+    NODE_OS "node.os" Text "PRETTY_NAME of /etc/os-release.";
+    NODE_IS_KUBERNETES "node.is_kubernetes" Bool "A kubelet unit, a kubelet process or a kubelet's configuration was found.";
+    NODE_LOOKED_IN "node.looked_in" Texts "Where a kubelet was looked for.";
+
+    // The kubelet's unit, live over D-Bus (org.freedesktop.systemd1.Unit and .Service).
+    KUBELET_UNIT_NAME "kubelet.unit.name" Text "The unit that runs the kubelet: kubelet.service, k3s-agent.service, rke2-agent.service, snap.*kubelite*.service, ...";
+    KUBELET_UNIT_LOAD_STATE "kubelet.unit.load_state" Text "LoadState: loaded, masked, not-found, error, bad-setting.";
+    KUBELET_UNIT_FILE_STATE "kubelet.unit.file_state" Text "UnitFileState: enabled, disabled, masked, static, ... Empty if there is no unit file.";
+    KUBELET_UNIT_ACTIVE_STATE "kubelet.unit.active_state" Text "ActiveState: active, activating, inactive, failed, ...";
+    KUBELET_UNIT_SUB_STATE "kubelet.unit.sub_state" Text "SubState: running, auto-restart, dead, failed, ...";
+    KUBELET_UNIT_RUNNING "kubelet.unit.running" Bool "ActiveState is active and SubState is running.";
+    KUBELET_UNIT_RESULT "kubelet.unit.result" Text "Result of the last run: success, exit-code, signal, oom-kill, start-limit-hit, ...";
+    KUBELET_UNIT_EXIT_KIND "kubelet.unit.exit_kind" Text "How the last main process ended (ExecMainCode): exited, killed, dumped; empty while none has ended.";
+    KUBELET_UNIT_EXIT_STATUS "kubelet.unit.exit_status" Int "ExecMainStatus: exit code or signal number of the last main process that ended.";
+    KUBELET_UNIT_EXITED_AT "kubelet.unit.exited_at" Time "ExecMainExitTimestamp of the last main process that ended.";
+    KUBELET_UNIT_RESTARTS "kubelet.unit.restarts" Int "NRestarts: automatic restarts since the unit was last started by hand.";
+    KUBELET_UNIT_STATE_SINCE "kubelet.unit.state_since" Time "StateChangeTimestamp: since when the unit is in its present state.";
+    KUBELET_UNIT_STARTED_AT "kubelet.unit.started_at" Time "ExecMainStartTimestamp of the running main process; missing while none runs.";
+    KUBELET_UNIT_MAIN_PID "kubelet.unit.main_pid" Int "Main process, 0 while none runs.";
+    KUBELET_UNIT_RUNNING_FOR "kubelet.unit.running_for" Duration (derived) "How long the running main process has run; zero while none runs.";
+    KUBELET_UNIT_DOWN_FOR "kubelet.unit.down_for" Duration (derived) "How long the unit has not been running (since its last state change); zero while it runs.";
+    KUBELET_PROCESS_STATE "kubelet.process.state" Text "State letter of the kubelet's process in /proc/PID/stat (proc(5)): R, S, D, T (stopped), Z; missing while none runs.";
+
+    // How the kubelet is configured: flags, files, and where each value was said.
+    KUBELET_FLAGS "kubelet.flags" TextMap "Flags of the kubelet's command line after environment files are expanded, without leading dashes.";
+    KUBELET_FLAGS_FROM "kubelet.flags_from" Text "Files the command line was put together from (unit, drop-ins, environment files).";
+    KUBELET_CONFIG_PATH "kubelet.config.path" Text "The kubelet's configuration file (--config, or the distribution's).";
+    KUBELET_CONFIG_EXISTS "kubelet.config.exists" Bool "The configuration file is there. Known only if the kubelet is told to read one.";
+    KUBELET_CONFIG_VALID "kubelet.config.valid" Bool "The file and its drop-ins parse as KubeletConfiguration.";
+    KUBELET_CONFIG_ERROR "kubelet.config.error" Text "Why it is not valid: file:line:column and the parser's words. Missing if valid.";
+    KUBELET_CONFIG_MODIFIED_AT "kubelet.config.modified_at" Time "Latest modification of the file and its drop-ins.";
+    KUBELET_CONFIG_DIGEST "kubelet.config.digest" Text "SHA-256 over the file and its drop-ins, first 16 hex digits.";
+    KUBELET_CONFIG_FAIL_SWAP_ON "kubelet.config.fail_swap_on" Bool "failSwapOn in force: flag, else file, else the default true.";
+    KUBELET_CONFIG_FAIL_SWAP_ON_FROM "kubelet.config.fail_swap_on_from" Text "Where that was said: file:line, the flag, or `default`.";
+    KUBELET_CONFIG_CGROUP_DRIVER "kubelet.config.cgroup_driver" Text "cgroupDriver in force: systemd or cgroupfs (default cgroupfs).";
+    KUBELET_CONFIG_CGROUP_DRIVER_FROM "kubelet.config.cgroup_driver_from" Text "Where that was said.";
+    KUBELET_CONFIG_PORT "kubelet.config.port" Int "Port of the kubelet's API (default 10250).";
+    KUBELET_CONFIG_HEALTHZ_PORT "kubelet.config.healthz_port" Int "Port of /healthz (default 10248); 0 means off.";
+    KUBELET_CONFIG_STATIC_POD_PATH "kubelet.config.static_pod_path" Text "Directory of static pods, if any.";
+    KUBELET_CONFIG_ROTATE_CERTIFICATES "kubelet.config.rotate_certificates" Bool "rotateCertificates in force.";
+    KUBELET_CONFIG_RUNTIME_ENDPOINT "kubelet.config.runtime_endpoint" Text "CRI endpoint the kubelet is told to use (default unix:///run/containerd/containerd.sock).";
+    KUBELET_CONFIG_EVICTION_HARD "kubelet.config.eviction_hard" TextMap "evictionHard in force (defaults: memory.available 100Mi, nodefs.available 10%, nodefs.inodesFree 5%, imagefs.available 15%, imagefs.inodesFree 5%).";
+    KUBELET_CONFIG_ROOT_DIR "kubelet.config.root_dir" Text "The kubelet's directory (--root-dir, default /var/lib/kubelet): nodefs is the file system it lies on.";
+    KUBELET_KUBECONFIG_PATH "kubelet.kubeconfig.path" Text "The kubelet's kubeconfig; missing when it runs standalone.";
+    KUBELET_KUBECONFIG_EXISTS "kubelet.kubeconfig.exists" Bool "That file is there.";
+    KUBELET_KUBECONFIG_VALID "kubelet.kubeconfig.valid" Bool "It parses and names a server.";
+    KUBELET_KUBECONFIG_ERROR "kubelet.kubeconfig.error" Text "Why it is not valid. Missing if valid.";
+    KUBELET_BOOTSTRAP_PATH "kubelet.bootstrap.path" Text "--bootstrap-kubeconfig, if given.";
+    KUBELET_BOOTSTRAP_EXISTS "kubelet.bootstrap.exists" Bool "That file is there.";
+
+    // What the kubelet says of itself.
+    KUBELET_HEALTHZ_STATE "kubelet.healthz.state" Text "GET http://127.0.0.1:10248/healthz: ok, unhealthy (another status than 200), timeout (accepted, no answer in time), refused, error.";
+    KUBELET_HEALTHZ_BODY "kubelet.healthz.body" Text "What it answered when unhealthy, first line.";
+    KUBELET_PORT_HOLDER "kubelet.port.holder" Text "Another process that listens on the kubelet's port: name[pid]; empty if none does.";
+
+    // Swap.
+    SWAP_DEVICES "swap.devices" Records { path: Text, kind: Text, size_bytes: Int, used_bytes: Int } "Swap in use now (/proc/swaps).";
+    SWAP_FSTAB "swap.fstab" Records { device: Text, line: Int, text: Text } "Active swap lines of /etc/fstab with their line numbers.";
+
+    // The container runtime.
+    RUNTIME_UNIT_NAME "runtime.unit.name" Text "Unit of the runtime: containerd.service, crio.service, docker.service, cri-docker.service; missing where it is part of the kubelet's unit (k3s, rke2).";
+    RUNTIME_UNIT_LOAD_STATE "runtime.unit.load_state" Text "LoadState.";
+    RUNTIME_UNIT_ACTIVE_STATE "runtime.unit.active_state" Text "ActiveState.";
+    RUNTIME_UNIT_SUB_STATE "runtime.unit.sub_state" Text "SubState.";
+    RUNTIME_UNIT_RUNNING "runtime.unit.running" Bool "ActiveState is active and SubState is running.";
+    RUNTIME_UNIT_RESULT "runtime.unit.result" Text "Result of the last run.";
+    RUNTIME_UNIT_EXIT_STATUS "runtime.unit.exit_status" Int "ExecMainStatus of the last main process that ended.";
+    RUNTIME_UNIT_RESTARTS "runtime.unit.restarts" Int "NRestarts.";
+    RUNTIME_UNIT_STATE_SINCE "runtime.unit.state_since" Time "StateChangeTimestamp.";
+    RUNTIME_ENDPOINT "runtime.endpoint" Text "The CRI socket looked at.";
+    RUNTIME_SOCKET_STATE "runtime.socket.state" Text "What connecting to it and calling Version gave: ok, missing (no such file), refused, timeout, unimplemented (no CRI v1 behind it), error.";
+    RUNTIME_SOCKET_ERROR "runtime.socket.error" Text "The error in full when the state is not ok.";
+    RUNTIME_NAME "runtime.name" Text "Runtime name from CRI Version.";
+    RUNTIME_VERSION "runtime.version" Text "Runtime version from CRI Version.";
+    RUNTIME_READY "runtime.ready" Bool "Condition RuntimeReady of CRI Status.";
+    RUNTIME_READY_MESSAGE "runtime.ready_message" Text "Its reason and message when false.";
+    RUNTIME_NETWORK_READY "runtime.network_ready" Bool "Condition NetworkReady of CRI Status.";
+    RUNTIME_NETWORK_MESSAGE "runtime.network_message" Text "Its reason and message when false.";
+    RUNTIME_CGROUP_DRIVER "runtime.cgroup_driver" Text "systemd or cgroupfs: CRI RuntimeConfig, else the runtime's own configuration file.";
+    RUNTIME_CGROUP_DRIVER_FROM "runtime.cgroup_driver_from" Text "Where that was said: CRI RuntimeConfig, file, or `default`.";
+    CNI_CONFIG_DIR "cni.config_dir" Text "Directory of CNI configurations (/etc/cni/net.d, or k3s' and rke2's own).";
+    CNI_CONFIGS "cni.configs" Records { path: Text, name: Text, valid: Bool, error: Text } "Files *.conf, *.conflist, *.json in it.";
+
+    // The control plane, step by step from the kubeconfig's own server.
+    APISERVER_SERVER "apiserver.server" Text "server of the kubelet's kubeconfig, as written.";
+    APISERVER_ADDRESS "apiserver.address" Text "host:port of it.";
+    APISERVER_REACHABLE "apiserver.reachable" Bool "Every step as far as an HTTP answer below 500 on /readyz or /livez succeeded (401 and 403 count as reached).";
+    APISERVER_FAILED_STEP "apiserver.failed_step" Text "First step that failed: name, tcp, tls, http; empty if none did.";
+    APISERVER_FAILURE "apiserver.failure" Text "How: name-not-found, name-timeout, name-failure, refused, timed-out, no-route, reset, unknown-authority, certificate-expired, certificate-not-yet-valid, name-mismatch, tls-error, http-timeout, http-status; empty if none.";
+    APISERVER_ERROR "apiserver.error" Text "The failed step in words, with address and error. Missing if none failed.";
+    APISERVER_HTTP_STATUS "apiserver.http_status" Int "Status of /readyz (or /livez), when HTTP answered.";
+    APISERVER_HTTP_BODY "apiserver.http_body" Text "First failing lines of its body ([-]etcd failed: ...).";
+    APISERVER_FAILING_SINCE "apiserver.failing_since" Time "First of the present run of failed attempts; missing while reachable.";
+    APISERVER_CLOCK_SKEW_SECONDS "apiserver.clock_skew_seconds" Float "This node's clock minus the API server's Date header; positive: the node is ahead. Date has 1 s resolution.";
+    APISERVER_AUTH_STATUS "apiserver.auth_status" Int "HTTP status of GET /api/v1/nodes/NAME as the kubelet (its client certificate): 200, 401, 403, 404, ...";
+    APISERVER_AUTH_ERROR "apiserver.auth_error" Text "The answer's message when not 200.";
+    CLUSTER_NODE_READY "cluster.node.ready" Text "Condition Ready of the Node object: True, False, Unknown.";
+    CLUSTER_NODE_READY_REASON "cluster.node.ready_reason" Text "Its reason.";
+    CLUSTER_NODE_READY_MESSAGE "cluster.node.ready_message" Text "Its message.";
+    CLUSTER_NODE_UNSCHEDULABLE "cluster.node.unschedulable" Bool "spec.unschedulable (cordoned).";
+    CLUSTER_LEASE_RENEWED_AT "cluster.lease.renewed_at" Time "spec.renewTime of the node's Lease in kube-node-lease.";
+    DNS_SERVERS "dns.servers" Texts "nameserver lines of /etc/resolv.conf.";
+    DNS_NAME "dns.name" Text "The API server's host name, where it is a name and not an address.";
+    DNS_RESOLVES "dns.resolves" Bool "The API server's name resolves.";
+    DNS_ERROR "dns.error" Text "What the resolver said when it does not.";
+
+    // Certificates the kubelet uses.
+    CERTIFICATES "certificates" Records { role: Text, path: Text, subject: Text, issuer: Text, not_before: Time, not_after: Time } "Certificates of this node: role kubelet-client, kubelet-serving, cluster-ca, apiserver (as presented by it), ...";
+    CERTIFICATES_ERRORS "certificate_errors" Records { role: Text, path: Text, error: Text } "Certificate files that are there and cannot be used, with the reason.";
+    CERTIFICATES_CLIENT_NOT_AFTER "kubelet_client_certificate.not_after" Time "End of the kubelet's client certificate.";
+    CERTIFICATES_CLIENT_NOT_BEFORE "kubelet_client_certificate.not_before" Time "Begin of the kubelet's client certificate.";
+    CERTIFICATES_CLIENT_PATH "kubelet_client_certificate.path" Text "File it is in.";
+
+    // Memory, as the kubelet computes it (pkg/kubelet/eviction/helpers.go): available = capacity - working set of the root cgroup.
+    MEMORY_TOTAL_BYTES "memory.total_bytes" Int "MemTotal.";
+    MEMORY_AVAILABLE_BYTES "memory.available_bytes" Int "memory.available as the kubelet computes it.";
+    MEMORY_THRESHOLD_BYTES "memory.threshold_bytes" Int "evictionHard memory.available in bytes.";
+    MEMORY_UNDER_PRESSURE "memory.under_pressure" Bool "available below the threshold.";
+    MEMORY_PSI_FULL_AVG60 "memory.psi_full_avg60" Float "Share of the last minute, in percent, in which all tasks stalled on memory (/proc/pressure/memory).";
+    MEMORY_TOP "memory.top" Records { name: Text, pid: Int, rss_bytes: Int } "Largest processes; read only while available is below twice the threshold.";
+
+    // File systems that the node cannot do without.
+    DISK_FILESYSTEMS "disk.filesystems" Records { role: Text, path: Text, mount_point: Text, device: Text, fstype: Text, size_bytes: Int, available_bytes: Int, threshold_bytes: Int, inodes: Int, inodes_free: Int, threshold_inodes: Int, read_only: Bool, below_bytes: Bool, below_inodes: Bool } "root, nodefs, imagefs, logs: bytes and inodes against the kubelet's own thresholds; read_only as mounted. threshold and below_* only where the kubelet has a threshold (nodefs, imagefs).";
+    DISK_BELOW_BYTES "disk.below_bytes" Bool "Any of them is below its threshold in bytes.";
+    DISK_BELOW_INODES "disk.below_inodes" Bool "Any of them is below its threshold in inodes.";
+    DISK_READ_ONLY "disk.read_only" Bool "Any of them that must be writable is mounted read-only.";
+
+    // Process ids.
+    PIDS_LIMIT "pids.limit" Int "Smaller of kernel.pid_max and kernel.threads-max.";
+    PIDS_CURRENT "pids.current" Int "Processes and threads now (/proc/loadavg).";
+    PIDS_THRESHOLD "pids.threshold" Int "evictionHard pid.available as a number; where the kubelet has none, 2 % of the limit.";
+    PIDS_UNDER_PRESSURE "pids.under_pressure" Bool "limit - current is below the threshold.";
+
+    // The clock.
+    CLOCK_SYNCHRONIZED "clock.synchronized" Bool "The kernel's clock is disciplined (adjtimex without STA_UNSYNC).";
+    CLOCK_SKEW_SECONDS "clock.skew_seconds" Float "This node's clock minus the API server's; the same as apiserver.clock_skew_seconds.";
+
+    // Log sources. A log sign is unknown while its source cannot be read.
+    LOGS_JOURNAL_READABLE "logs.journal.readable" Bool "The journal can be opened and entries of the system can be read.";
+    LOGS_JOURNAL_PATH "logs.journal.path" Text "Directory it is read from.";
+    LOGS_READ_UP_TO "logs.read_up_to" Time "Everything the log sources held up to this time has been matched.";
+
+    // Derived from the clock.
+    NOW "now" Time (derived) "The time of the diagnosis.";
+}
+
+/// The entry of a path; `None` if there is no such fact.
+pub fn entry(path: &str) -> Option<&'static Entry> {
+    ALL.iter().find(|entry| entry.path == path)
+}
+
+/// All entries at or beneath a dotted prefix.
+pub fn under(prefix: &str) -> impl Iterator<Item = &'static Entry> {
+    ALL.iter().filter(move |entry| entry.path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_is_named_once_and_explained() {
+        let mut seen = std::collections::BTreeSet::new();
+        for entry in ALL {
+            assert!(seen.insert(entry.path), "{} is declared twice", entry.path);
+            assert!(entry.doc.ends_with('.'), "{}: the doc is not a sentence: {}", entry.path, entry.doc);
+        }
+    }
+
+    #[test]
+    fn no_path_is_both_a_fact_and_a_branch() {
+        for entry in ALL {
+            let beneath = under(entry.path).filter(|other| other.path != entry.path).map(|other| other.path).next();
+            assert_eq!(beneath, None, "{} has facts beneath it", entry.path);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The pure core of nodewhy: facts, log records, the catalogue of causes, and [`diagnose`].
+//!
+//! Nothing in this crate opens a file or a socket, reads a clock, or spawns anything: time, identity and everything seen on the node
+//! arrive as arguments, and the same input gives the same output. See ARCHITECTURE.md for the rooms around it.
+
+pub mod catalogue;
+pub mod diagnose;
+pub mod facts;
+pub mod model;
+pub mod record;
+pub mod render;
+
+pub use catalogue::{Catalogue, LoadError};
+pub use diagnose::{Outcome, State, View, diagnose};
+pub use facts::{Facts, Missing, MissingKind};
+pub use model::{Diagnosis, Verdict};
+pub use record::{LogRecord, Source};

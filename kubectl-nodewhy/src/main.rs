@@ -1,0 +1,3 @@
+//! kubectl-nodewhy: why is this node NotReady?
+
+fn main() {}
