@@ -1,4 +1,6 @@
 //! nodewhy-agent: looks at the node, diagnoses, reports. See ARCHITECTURE.md.
 
 pub mod checks;
+pub mod config;
 pub mod host;
+pub mod spool;
