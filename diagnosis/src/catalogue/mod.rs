@@ -13,7 +13,7 @@ use crate::record::Source;
 
 pub use expr::{Expr, Truth};
 pub use load::{LoadError, LoadProblem};
-pub use matcher::{Matcher, Sighting};
+pub use matcher::{Matcher, MatcherSign, PatternError, Sighting, check_pattern};
 pub use template::Template;
 
 /// All causes, checked and compiled. Built once, shared, never changed.

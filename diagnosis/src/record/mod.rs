@@ -1,35 +1,26 @@
 //! Log records: one journal entry or one line of a saved log, parsed but not judged.
 
+mod block;
+mod journal;
+mod json;
 mod klog;
+mod lines;
+mod logfmt;
+mod source;
 mod text;
+mod time;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-pub use klog::{Klog, KlogSeverity};
-pub use text::{LineParser, ParsedLine};
+pub use journal::JournalFields;
+pub use klog::{Klog, KlogSeverity, KlogStamp, Pairs};
+pub use lines::{LineStats, Lines};
+pub use logfmt::Logfmt;
+pub use source::Source;
+pub use text::{LineParser, ParsedLine, Spoken};
 
-/// Which program a record comes from, as far as it can be told. Signs name the sources they listen to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// The kubelet, or a program that has it inside (k3s, rke2, kubelite).
-    Kubelet,
-    /// containerd, CRI-O, dockerd, cri-dockerd and their shims.
-    Runtime,
-    /// The kernel.
-    Kernel,
-    /// systemd itself (PID 1) speaking about a unit.
-    Systemd,
-    /// kube-apiserver, kube-controller-manager, kube-scheduler, kube-proxy.
-    ControlPlane,
-    /// etcd.
-    Etcd,
-    /// Another program, known by name.
-    Other,
-    /// Nothing in the line says; every sign may match it.
-    Unknown,
-}
+/// A message is cut to this; what was cut is counted by whoever cuts.
+pub const MAX_MESSAGE: usize = 8 << 10;
 
 /// One record. Borrows from the line or the journal's buffer: nothing is copied unless a sign matches.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,3 +40,18 @@ pub struct LogRecord<'a> {
     /// Position in the journal, for evidence; empty elsewhere.
     pub cursor: &'a str,
 }
+
+/// The beginning of a text, at most `max` bytes, cut on a character boundary.
+pub fn clip(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let mut end = max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! From the fields of a journal entry to a record.
+
+use jiff::Timestamp;
+
+use super::{Klog, LogRecord, Source, clip};
+
+/// The fields of a journal entry that matter (systemd.journal-fields(7)); an absent one is empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JournalFields<'a> {
+    /// `MESSAGE`
+    pub message: &'a str,
+    /// `_SYSTEMD_UNIT`
+    pub systemd_unit: &'a str,
+    /// `UNIT`: what PID 1 speaks about. Anybody may write it; it is believed of PID 1 only.
+    pub unit: &'a str,
+    /// `SYSLOG_IDENTIFIER`
+    pub identifier: &'a str,
+    /// `_PID`
+    pub pid: &'a str,
+    /// `_TRANSPORT`
+    pub transport: &'a str,
+    /// `PRIORITY`
+    pub priority: &'a str,
+    /// `__CURSOR`
+    pub cursor: &'a str,
+}
+
+impl<'a> JournalFields<'a> {
+    /// The record, its message bounded to [`super::MAX_MESSAGE`].
+    pub fn record(&self, at: Option<Timestamp>) -> LogRecord<'a> {
+        let (source, unit) = self.speaker();
+        let message = clip(self.message, super::MAX_MESSAGE);
+        let priority = self.priority.trim().parse().ok().filter(|priority| *priority <= 7);
+        LogRecord { at, source, unit, priority, klog: Klog::parse(message), message, cursor: self.cursor }
+    }
+
+    /// Who speaks, and the unit: enough to tell whether any sign listens before the rest is read.
+    pub fn speaker(&self) -> (Source, &'a str) {
+        if self.transport == "kernel" {
+            return (Source::Kernel, "kernel");
+        }
+        if self.pid == "1" && (!self.unit.is_empty() || self.identifier == "systemd") {
+            return (Source::Systemd, self.unit);
+        }
+        let source = match Source::of_entry(self.systemd_unit, self.identifier) {
+            // They say so; only the transport and PID 1 can.
+            Source::Systemd | Source::Kernel => Source::Other,
+            source => source,
+        };
+        (source, if self.systemd_unit.is_empty() { self.identifier } else { self.systemd_unit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_is_the_one_that_speaks_or_that_systemd_speaks_about() {
+        let kubelet = JournalFields {
+            message: "E run.go:74] x",
+            systemd_unit: "kubelet.service",
+            identifier: "kubelet",
+            priority: "6",
+            ..Default::default()
+        };
+        let record = kubelet.record(None);
+        assert_eq!((record.source, record.unit, record.priority), (Source::Kubelet, "kubelet.service", Some(6)));
+        assert!(record.klog.is_some());
+        let systemd =
+            JournalFields { pid: "1", systemd_unit: "init.scope", unit: "kubelet.service", identifier: "systemd", ..Default::default() };
+        assert_eq!(systemd.speaker(), (Source::Systemd, "kubelet.service"));
+    }
+
+    #[test]
+    fn nobody_else_can_speak_as_the_kernel_or_as_systemd() {
+        let forged =
+            JournalFields { pid: "77", unit: "kubelet.service", identifier: "systemd", systemd_unit: "evil.service", ..Default::default() };
+        assert_eq!(forged.speaker(), (Source::Other, "evil.service"));
+        let forged = JournalFields { identifier: "kernel", systemd_unit: "evil.service", transport: "syslog", ..Default::default() };
+        assert_eq!(forged.speaker(), (Source::Other, "evil.service"));
+    }
+
+    #[test]
+    fn a_monstrous_message_is_bounded_and_a_bad_priority_is_none() {
+        let long = "é".repeat(1 << 20);
+        let record = JournalFields { message: &long, priority: "9\0", ..Default::default() }.record(None);
+        assert!(record.message.len() <= crate::record::MAX_MESSAGE);
+        assert_eq!((record.priority, record.source), (None, Source::Unknown));
+    }
+}

@@ -1,0 +1,321 @@
+//! Times in log lines: with and without year, zone, fraction; in English and in other locales.
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+/// Month abbreviations as glibc's locales print `%b` (journalctl's short formats), lower case, without a final dot.
+const MONTHS: [&[&str]; 12] = [
+    &["jan", "janv", "ene", "gen", "sty", "янв", "oca", "led", "січ", "tammi"],
+    &["feb", "févr", "fev", "lut", "фев", "şub", "úno", "лют", "helmi"],
+    &["mar", "mär", "mrz", "mars", "mrt", "мар", "bře", "бер", "maalis"],
+    &["apr", "avril", "abr", "kwi", "апр", "nis", "dub", "кві", "huhti"],
+    &["may", "mai", "mag", "mei", "maj", "мая", "май", "kvě", "тра", "touko"],
+    &["jun", "juin", "giu", "cze", "июн", "haz", "čen", "чер", "kesä"],
+    &["jul", "juil", "lug", "lip", "июл", "tem", "čec", "лип", "heinä"],
+    &["aug", "août", "ago", "sie", "авг", "ağu", "srp", "сер", "elo"],
+    &["sep", "sept", "set", "wrz", "сен", "eyl", "zář", "вер", "syys"],
+    &["oct", "okt", "ott", "out", "paź", "окт", "eki", "říj", "жов", "loka"],
+    &["nov", "lis", "ноя", "kas", "лис", "marras"],
+    &["dec", "déc", "dez", "dic", "gru", "дек", "ara", "pro", "joulu"],
+];
+
+/// A time as a line gives it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Stamp {
+    /// Date, time and offset: nothing to guess.
+    Exact(Timestamp),
+    /// Without an offset.
+    Local(DateTime),
+    /// Without year and offset.
+    Yearless { month: i8, day: i8, micros: i64 },
+}
+
+/// Supplies what stamps leave out.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    read_at: Timestamp,
+    zone: TimeZone,
+    /// A full date seen in this log: it tells the year of its neighbours.
+    seen: Option<Timestamp>,
+    pub(super) guessed_zone: bool,
+}
+
+impl Clock {
+    pub(super) fn new(read_at: Timestamp, zone: TimeZone) -> Self {
+        Self { read_at, zone, seen: None, guessed_zone: false }
+    }
+
+    pub(super) fn resolve(&mut self, stamp: Stamp) -> Option<Timestamp> {
+        match stamp {
+            Stamp::Exact(at) => {
+                self.seen = Some(at);
+                Some(at)
+            }
+            Stamp::Local(local) => {
+                self.guessed_zone = true;
+                let at = self.zone.to_timestamp(local).ok()?;
+                self.seen = Some(at);
+                Some(at)
+            }
+            Stamp::Yearless { month, day, micros } => {
+                self.guessed_zone = true;
+                self.year_for(month, day, micros)
+            }
+        }
+    }
+
+    /// The year nearest to a full date seen in the same log; else the latest that does not lie in the reader's future (a day of grace for zones).
+    fn year_for(&self, month: i8, day: i8, micros: i64) -> Option<Timestamp> {
+        let around = self.seen.unwrap_or(self.read_at);
+        let year = self.zone.to_datetime(around).year();
+        let in_year = |year: i16| {
+            let midnight = Date::new(year, month, day).ok()?.to_datetime(jiff::civil::Time::midnight());
+            self.zone.to_timestamp(midnight.checked_add(micros.microseconds()).ok()?).ok()
+        };
+        // 29 February may lie up to eight years back (1896, 1904).
+        let candidates = (year.saturating_sub(8)..=year.saturating_add(1)).rev().filter_map(in_year);
+        match self.seen {
+            Some(seen) => candidates.min_by_key(|at| at.duration_since(seen).abs()),
+            None => {
+                let latest = self.read_at.checked_add(SignedDuration::from_hours(24)).unwrap_or(self.read_at);
+                candidates.into_iter().find(|at| *at <= latest)
+            }
+        }
+    }
+}
+
+/// `2026-11-22T00:54:49.123456+01:00 rest`, also with a space for `T`, a comma for the point, `+0100`, `Z`, ` UTC` or nothing.
+pub(super) fn iso(text: &str) -> Option<(Stamp, &str)> {
+    let bytes = text.as_bytes();
+    if bytes.len() < 19 || bytes[4] != b'-' || bytes[7] != b'-' || !matches!(bytes[10], b'T' | b' ') {
+        return None;
+    }
+    let year = i16::try_from(number(&bytes[0..4])?).ok()?;
+    let date = Date::new(year, small(&bytes[5..7])?, small(&bytes[8..10])?).ok()?;
+    let (micros, rest) = time_of_day(&text[11..])?;
+    let local = date.to_datetime(jiff::civil::Time::midnight()).checked_add(micros.microseconds()).ok()?;
+    let (offset, rest) = offset(rest);
+    match offset {
+        Some(seconds) => {
+            let zone = Offset::from_seconds(seconds).ok()?;
+            Some((Stamp::Exact(zone.to_timestamp(local).ok()?), rest))
+        }
+        None => Some((Stamp::Local(local), rest)),
+    }
+}
+
+/// `Nov 22 00:54:49[.123456] rest`, the month in any of the locales known, `11月 22`, `9월 21`.
+pub(super) fn syslog(text: &str) -> Option<(Stamp, &str)> {
+    let (name, rest) = text.split_once(' ')?;
+    let month = month(name)?;
+    let (day, rest) = rest.trim_start_matches(' ').split_once(' ')?;
+    if day.is_empty() || day.len() > 2 {
+        return None;
+    }
+    let day = small(day.as_bytes())?;
+    Date::new(2024, month, day).ok()?;
+    let (micros, rest) = time_of_day(rest)?;
+    Some((Stamp::Yearless { month, day, micros }, rest))
+}
+
+/// The inside of `[Tue Nov 21 19:51:01 2023]` (dmesg -T).
+pub(super) fn ctime(text: &str) -> Option<Stamp> {
+    let (_weekday, rest) = text.split_once(' ')?;
+    let (stamp, rest) = syslog(rest)?;
+    let Stamp::Yearless { month, day, micros } = stamp else { return None };
+    let year = i16::try_from(number(rest.trim().as_bytes())?).ok()?;
+    let midnight = Date::new(year, month, day).ok()?.to_datetime(jiff::civil::Time::midnight());
+    Some(Stamp::Local(midnight.checked_add(micros.microseconds()).ok()?))
+}
+
+/// Seconds since 1970 with a fraction: `1763772889.123456`.
+pub(super) fn unix(text: &str) -> Option<Timestamp> {
+    let (seconds, fraction) = text.split_once('.')?;
+    if seconds.len() < 9 || seconds.len() > 11 || fraction.is_empty() || fraction.len() > 9 {
+        return None;
+    }
+    let nanos = number(fraction.as_bytes())? * 10_i64.pow(9 - fraction.len() as u32);
+    Timestamp::new(number(seconds.as_bytes())?, i32::try_from(nanos).ok()?).ok()
+}
+
+/// Microseconds since 1970, as journald writes `__REALTIME_TIMESTAMP`.
+pub(super) fn unix_micros(text: &str) -> Option<Timestamp> {
+    Timestamp::from_microsecond(text.parse().ok()?).ok()
+}
+
+fn month(name: &str) -> Option<i8> {
+    if let Some(number) = name.strip_suffix('月').or_else(|| name.strip_suffix('월')) {
+        return small(number.as_bytes()).filter(|month| (1..=12).contains(month));
+    }
+    if name.len() > 14 || name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_name = |known: &&str| known.eq_ignore_ascii_case(name) || (!name.is_ascii() && **known == name.to_lowercase());
+    MONTHS.iter().position(|names| names.iter().any(is_name)).map(|index| index as i8 + 1)
+}
+
+/// `00:54:49`, `00:54:49.123456`, `00:54:49,123`: microseconds since midnight and what follows.
+fn time_of_day(text: &str) -> Option<(i64, &str)> {
+    let bytes = text.as_bytes();
+    if bytes.len() < 8 || bytes[2] != b':' || bytes[5] != b':' {
+        return None;
+    }
+    let (hour, minute, second) = (number(&bytes[0..2])?, number(&bytes[3..5])?, number(&bytes[6..8])?);
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let whole = ((hour * 60 + minute) * 60 + second) * 1_000_000;
+    if !matches!(bytes.get(8), Some(b'.' | b',')) {
+        return Some((whole, &text[8..]));
+    }
+    let digits = bytes[9..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 {
+        return Some((whole, &text[8..]));
+    }
+    let kept = digits.min(6);
+    let fraction = number(&bytes[9..9 + kept])? * 10_i64.pow(6 - kept as u32);
+    Some((whole + fraction, &text[9 + digits..]))
+}
+
+/// `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC` in seconds, if there is one, and what follows.
+fn offset(text: &str) -> (Option<i32>, &str) {
+    if let Some(rest) = text.strip_prefix('Z').or_else(|| text.strip_prefix(" UTC")) {
+        return (Some(0), rest);
+    }
+    let inner = text.strip_prefix(' ').unwrap_or(text);
+    let bytes = inner.as_bytes();
+    let sign = match bytes.first() {
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        _ => return (None, text),
+    };
+    let colon = usize::from(bytes.get(3) == Some(&b':'));
+    let (Some(hours), Some(minutes)) = (bytes.get(1..3).and_then(number), bytes.get(3 + colon..5 + colon).and_then(number)) else {
+        return (None, text);
+    };
+    if hours > 15 || minutes > 59 {
+        return (None, text);
+    }
+    (Some(sign * (hours as i32 * 3600 + minutes as i32 * 60)), &inner[5 + colon..])
+}
+
+fn small(digits: &[u8]) -> Option<i8> {
+    i8::try_from(number(digits)?).ok()
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    if digits.is_empty() || digits.len() > 15 {
+        return None;
+    }
+    digits.iter().try_fold(0_i64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock(read_at: &str) -> Clock {
+        Clock::new(read_at.parse().expect("a time"), TimeZone::UTC)
+    }
+
+    fn resolved(read_at: &str, found: Option<(Stamp, &str)>) -> (String, String) {
+        let (stamp, rest) = found.expect("a stamp");
+        (clock(read_at).resolve(stamp).expect("a time").to_string(), rest.to_owned())
+    }
+
+    const NOW: &str = "2026-11-23T08:00:00Z";
+
+    #[test]
+    fn iso_times_with_and_without_offset_fraction_and_t() {
+        for (text, want) in [
+            ("2026-11-22T00:54:49.103848+01:00 x", "2026-11-21T23:54:49.103848Z"),
+            ("2026-11-22T00:54:49+0100 x", "2026-11-21T23:54:49Z"),
+            ("2026-11-22T00:54:49,123456+00:00 x", "2026-11-22T00:54:49.123456Z"),
+            ("2026-11-22T00:54:49.123456789Z x", "2026-11-22T00:54:49.123456Z"),
+            ("2026-11-22 00:54:49 UTC x", "2026-11-22T00:54:49Z"),
+            ("2026-11-22 00:54:49 x", "2026-11-22T00:54:49Z"),
+        ] {
+            assert_eq!(resolved(NOW, iso(text)), (want.to_owned(), " x".to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn months_of_other_locales_are_read() {
+        for text in [
+            "Nov 22 00:54:49 x",
+            "11月 22 00:54:49 x",
+            "11월 22 00:54:49 x",
+            "ноя 22 00:54:49 x",
+            "nov. 22 00:54:49 x",
+            "Kas 22 00:54:49 x",
+        ] {
+            assert_eq!(resolved(NOW, syslog(text)).0, "2026-11-22T00:54:49Z", "{text}");
+        }
+        assert_eq!(resolved(NOW, syslog("Mär  5 00:54:49.250 x")).0, "2026-03-05T00:54:49.25Z");
+        assert_eq!(resolved(NOW, syslog("МАР  5 00:54:49 x")).0, "2026-03-05T00:54:49Z");
+    }
+
+    #[test]
+    fn the_year_is_the_latest_that_is_not_in_the_future() {
+        assert_eq!(resolved(NOW, syslog("Nov 23 07:00:00 x")).0, "2026-11-23T07:00:00Z");
+        assert_eq!(resolved(NOW, syslog("Nov 24 07:00:00 x")).0, "2026-11-24T07:00:00Z", "within a day: another zone");
+        assert_eq!(resolved(NOW, syslog("Dec 31 23:59:59 x")).0, "2025-12-31T23:59:59Z");
+        assert_eq!(resolved(NOW, syslog("Feb 29 00:00:00 x")).0, "2024-02-29T00:00:00Z");
+    }
+
+    #[test]
+    fn a_full_date_in_the_log_tells_the_year_of_its_neighbours() {
+        let mut clock = clock(NOW);
+        let yearless = syslog("Jan 01 00:00:01 x").expect("a stamp").0;
+        assert_eq!(clock.resolve(yearless).map(|at| at.to_string()).as_deref(), Some("2026-01-01T00:00:01Z"));
+        clock.resolve(iso("2022-12-31T23:00:00Z").expect("a stamp").0);
+        assert_eq!(clock.resolve(yearless).map(|at| at.to_string()).as_deref(), Some("2023-01-01T00:00:01Z"));
+    }
+
+    #[test]
+    fn the_zone_given_is_used_where_the_line_names_none() {
+        let mut clock = Clock::new(NOW.parse().expect("a time"), TimeZone::fixed(Offset::constant(2)));
+        let stamp = syslog("Nov 22 00:54:49 x").expect("a stamp").0;
+        assert_eq!(clock.resolve(stamp).map(|at| at.to_string()).as_deref(), Some("2026-11-21T22:54:49Z"));
+        assert!(clock.guessed_zone);
+    }
+
+    #[test]
+    fn dmesg_and_unix_times() {
+        assert_eq!(resolved(NOW, ctime("Tue Nov 21 19:51:01 2023").map(|stamp| (stamp, ""))).0, "2023-11-21T19:51:01Z");
+        assert_eq!(unix("1763772889.123456").map(|at| at.to_string()).as_deref(), Some("2025-11-22T00:54:49.123456Z"));
+        assert_eq!(unix_micros("1763772889123456").map(|at| at.to_string()).as_deref(), Some("2025-11-22T00:54:49.123456Z"));
+    }
+
+    #[test]
+    fn nonsense_and_every_cut_are_none_or_a_time_and_never_a_panic() {
+        for text in [
+            "2026-13-22T00:54:49Z",
+            "2026-02-30T00:54:49Z",
+            "2026-11-22T24:54:49Z",
+            "Foo 22 00:54:49 x",
+            "Nov 32 00:54:49 x",
+            "13月 22 00:54:49 x",
+            "Nov  00:54:49 x",
+            "\u{6708} 22 00:54:49",
+            "9999-99-99T99:99:99Z",
+        ] {
+            assert_eq!((iso(text), syslog(text)), (None, None), "{text}");
+        }
+        for text in [
+            "2026-11-22T00:54:49.123456+01:00é",
+            "Mär  5 00:54:49.250 ü",
+            "Tue Nov 21 19:51:01 2023",
+            "-262143-1",
+            "99999999999.9",
+            "1763772889.éé",
+        ] {
+            for end in (0..=text.len()).filter(|&end| text.is_char_boundary(end)) {
+                let text = &text[..end];
+                let _ = (iso(text), syslog(text), ctime(text), unix(text), unix_micros(text));
+            }
+        }
+    }
+}
