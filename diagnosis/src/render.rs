@@ -1,17 +1,233 @@
-//! A diagnosis as text for a terminal: the one rendering that `check`, `why` and `analyze` share.
+//! A diagnosis as text for a terminal: the one rendering that `check`, `why` and `analyze` share. What decides comes first: the verdict,
+//! the root cause, since when; then the proof, the fix with commands alone on their lines, and what follows from it.
 
-use crate::model::Diagnosis;
+mod words;
+
+use crate::model::{Diagnosis, Evidence, PresentCause, Remedy, Severity, Verdict};
+
+use words::wrap;
+pub use words::{escape, moment, span};
 
 /// How to render.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
     /// ANSI colours.
     pub colour: bool,
-    /// Columns to wrap to; 0 does not wrap.
+    /// Columns to wrap to; 0 does not wrap. Commands are never wrapped.
     pub width: usize,
+    /// The input carried no times: `since` means nothing and is not shown.
+    pub undated: bool,
 }
 
 /// The diagnosis as text, ending in a newline.
-pub fn text(_diagnosis: &Diagnosis, _style: Style) -> String {
-    String::new()
+pub fn text(diagnosis: &Diagnosis, style: Style) -> String {
+    let mut page = Page { out: String::new(), diagnosis, style };
+    page.verdict();
+    let roots: Vec<_> = diagnosis.causes.iter().filter(|cause| cause.root).collect();
+    for (index, root) in roots.iter().enumerate() {
+        page.root(root, index, roots.len());
+    }
+    page.orphans(&roots);
+    page.unknown();
+    page.out
 }
+
+/// The word for a verdict as the first line says it.
+pub fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Healthy => "healthy",
+        Verdict::Degraded => "degraded",
+        Verdict::NotReady => "not-ready",
+        Verdict::Unknown => "unknown",
+    }
+}
+
+/// The verdict in its colour, if colours are wanted.
+pub fn painted_verdict(verdict: Verdict, colour: bool) -> String {
+    let paint = match verdict {
+        Verdict::Healthy => Paint::Green,
+        Verdict::Degraded => Paint::Yellow,
+        Verdict::NotReady => Paint::Red,
+        Verdict::Unknown => Paint::Magenta,
+    };
+    paint.on(verdict_word(verdict), colour)
+}
+
+#[derive(Clone, Copy)]
+enum Paint {
+    Red,
+    Yellow,
+    Green,
+    Magenta,
+    Bold,
+    Dim,
+}
+
+impl Paint {
+    fn on(self, text: &str, colour: bool) -> String {
+        let code = match self {
+            Self::Red => "1;31",
+            Self::Yellow => "1;33",
+            Self::Green => "1;32",
+            Self::Magenta => "1;35",
+            Self::Bold => "1",
+            Self::Dim => "2",
+        };
+        if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+struct Page<'a> {
+    out: String,
+    diagnosis: &'a Diagnosis,
+    style: Style,
+}
+
+impl Page<'_> {
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.out.push('\n');
+    }
+
+    fn paint(&self, paint: Paint, text: &str) -> String {
+        paint.on(text, self.style.colour)
+    }
+
+    fn verdict(&mut self) {
+        let Diagnosis { node, at, verdict, unknown, .. } = self.diagnosis;
+        let word = painted_verdict(*verdict, self.style.colour);
+        let as_of = if self.style.undated { String::new() } else { format!("  (as of {})", moment(*at)) };
+        self.line(&format!("node {}: {word}{}", escape(node), self.paint(Paint::Dim, &as_of)));
+        let more = match verdict {
+            Verdict::Unknown => {
+                format!("Nothing critical was found, and {} that could be critical could not be looked at.", things(unknown.len()))
+            }
+            Verdict::Healthy if unknown.is_empty() => "No cause found.".to_owned(),
+            Verdict::Healthy => "No cause found in what could be looked at.".to_owned(),
+            _ => return,
+        };
+        self.line(&more);
+    }
+
+    fn root(&mut self, root: &PresentCause, index: usize, of: usize) {
+        let count = if of > 1 { format!(" {} of {of}", index + 1) } else { String::new() };
+        let (paint, kind) = match root.severity {
+            Severity::Critical => (Paint::Red, "ROOT CAUSE"),
+            Severity::Warning => (Paint::Yellow, "WARNING"),
+            Severity::Info => (Paint::Bold, "NOTE"),
+        };
+        let head = self.paint(paint, &format!("{kind}{count}"));
+        let code = self.paint(Paint::Bold, &root.code);
+        self.line(&format!("\n{head}  {code}"));
+        self.wrapped(&root.title, "  ");
+        if !root.message.is_empty() && root.message != root.title {
+            self.wrapped(&root.message, "  ");
+        }
+        if !self.style.undated {
+            let ago = span(self.diagnosis.at.duration_since(root.since));
+            self.line(&format!("  since {} ({ago})", moment(root.since)));
+        }
+        self.evidence(&root.evidence);
+        self.remedy(&root.remedy);
+        let first = |cause: &&PresentCause| !cause.root && self.first_root(cause) == Some(&*root.code);
+        let symptoms: Vec<_> = self.diagnosis.causes.iter().filter(first).collect();
+        self.symptoms("Follows from it", &symptoms, "  ");
+    }
+
+    /// The root a symptom is shown under: the first of those that explain it.
+    fn first_root(&self, symptom: &PresentCause) -> Option<&str> {
+        let explains = |cause: &&PresentCause| cause.root && symptom.explained_by.contains(&cause.code);
+        self.diagnosis.causes.iter().find(explains).map(|cause| &*cause.code)
+    }
+
+    fn evidence(&mut self, evidence: &[Evidence]) {
+        if evidence.is_empty() {
+            return;
+        }
+        self.section("Evidence");
+        for proof in evidence {
+            let mut head = match proof.at {
+                Some(at) if !self.style.undated => format!("{}  ", moment(at)),
+                _ => String::new(),
+            };
+            head.push_str(&escape(&proof.source));
+            if proof.count > 1 {
+                head.push_str(&format!("  ({} times, the last is shown)", proof.count));
+            }
+            let head = self.paint(Paint::Dim, &head);
+            self.line(&format!("    {head}"));
+            for line in proof.quote.lines() {
+                self.wrapped(line, "      ");
+            }
+        }
+    }
+
+    fn remedy(&mut self, remedy: &[Remedy]) {
+        if remedy.is_empty() {
+            return;
+        }
+        self.section("Fix");
+        for (index, step) in remedy.iter().enumerate() {
+            let number = format!("    {}. ", index + 1);
+            let mut said = String::new();
+            wrap(&mut said, &escape(&step.say), "       ", self.style.width);
+            said.replace_range(..number.len().min(7), &number);
+            self.out.push_str(&said);
+            for command in step.run.iter().flat_map(|run| run.lines()) {
+                let command = self.paint(Paint::Bold, &escape(command));
+                self.line(&format!("         {command}"));
+            }
+        }
+    }
+
+    fn symptoms(&mut self, title: &str, symptoms: &[&PresentCause], indent: &str) {
+        if symptoms.is_empty() {
+            return;
+        }
+        let title = self.paint(Paint::Bold, title);
+        self.line(&format!("\n{indent}{title}"));
+        for symptom in symptoms {
+            let since = if self.style.undated { String::new() } else { format!("  (since {})", moment(symptom.since)) };
+            self.line(&format!("{indent}  {}{}", symptom.code, self.paint(Paint::Dim, &since)));
+            let message = if symptom.message.is_empty() { &symptom.title } else { &symptom.message };
+            self.wrapped(message, &format!("{indent}    "));
+        }
+    }
+
+    /// Symptoms whose root has just ended, or is not among the causes.
+    fn orphans(&mut self, roots: &[&PresentCause]) {
+        let lost = |cause: &&PresentCause| !cause.root && !roots.iter().any(|root| cause.explained_by.contains(&root.code));
+        let orphans: Vec<_> = self.diagnosis.causes.iter().filter(lost).collect();
+        self.symptoms("Left over from causes that have ended", &orphans, "");
+    }
+
+    fn unknown(&mut self) {
+        if self.diagnosis.unknown.is_empty() {
+            return;
+        }
+        let head = self.paint(Paint::Magenta, "UNKNOWN");
+        self.line(&format!("\n{head}  could not be looked at"));
+        for unknown in &self.diagnosis.unknown {
+            self.line(&format!("  {}", escape(&unknown.what)));
+            self.wrapped(&unknown.why, "    ");
+        }
+    }
+
+    fn section(&mut self, title: &str) {
+        let title = self.paint(Paint::Bold, title);
+        self.line(&format!("\n  {title}"));
+    }
+
+    fn wrapped(&mut self, text: &str, indent: &str) {
+        for line in text.lines() {
+            wrap(&mut self.out, &escape(line), indent, self.style.width);
+        }
+    }
+}
+
+fn things(count: usize) -> String {
+    if count == 1 { "one thing".to_owned() } else { format!("{count} things") }
+}
+
+#[cfg(test)]
+mod tests;
