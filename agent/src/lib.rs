@@ -3,4 +3,5 @@
 pub mod checks;
 pub mod config;
 pub mod host;
+pub mod schedule;
 pub mod spool;

@@ -1,0 +1,266 @@
+//! Runs checks: each on its period, never two looks of one at a time, none past its deadline. A hung look is told as such and delays nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nodewhy_diagnosis::{Facts, Missing, MissingKind};
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use crate::checks::{Check, Look, Stage};
+use crate::config::CheckConfig;
+use crate::host::Host;
+
+/// Period of a check while something it reads is wrong, if its own is longer: so that the end of a fault is seen soon.
+const HURRY: Duration = Duration::from_secs(2);
+
+/// What a check saw, or the reason why it could not.
+#[derive(Debug)]
+pub struct Looked {
+    /// The check's name.
+    pub check: &'static str,
+    /// Its facts.
+    pub facts: Facts,
+}
+
+/// What the scheduler is told.
+#[derive(Debug)]
+pub enum Order {
+    /// Facts that others than checks found out; later looks are given them.
+    Learn(Facts),
+    /// These checks (by name) are to look again at once.
+    LookNow(Vec<&'static str>),
+    /// These checks, and no others, look often until told otherwise.
+    Hurry(BTreeSet<&'static str>),
+}
+
+/// The checks as configured, and facts that say which are left out by the configuration.
+pub fn configured(all: &[Check], config: &BTreeMap<String, CheckConfig>, now: Timestamp) -> (Vec<Check>, Facts) {
+    let mut left_out = Facts::new();
+    let mut checks = Vec::new();
+    for check in all {
+        let changes = config.get(check.name).cloned().unwrap_or_default();
+        if changes.enabled == Some(false) {
+            let why =
+                Missing::new(MissingKind::NotApplicable, format!("the check `{}` is disabled in the agent's configuration", check.name));
+            check.reports.iter().for_each(|prefix| left_out.miss_under(prefix, now, &why));
+            continue;
+        }
+        checks.push(Check {
+            period: changes.period.unwrap_or(check.period),
+            deadline: changes.deadline.unwrap_or(check.deadline),
+            ..*check
+        });
+    }
+    (checks, left_out)
+}
+
+/// Looks at everything once, stage by stage, and comes back by `deadline` whatever hangs.
+pub async fn look_once(host: Arc<Host>, checks: Vec<Check>, known: Facts, deadline: Instant) -> Facts {
+    let (out, mut looked) = mpsc::channel(checks.len().max(1));
+    let (_orders, no_orders) = mpsc::channel(1);
+    let mut facts = known.clone();
+    let mut waiting: BTreeMap<&'static str, Check> = checks.iter().map(|check| (check.name, *check)).collect();
+    let mut scheduler = Scheduler::new(host, checks, known, no_orders, out);
+    let running = scheduler.run();
+    tokio::pin!(running);
+    while !waiting.is_empty() {
+        tokio::select! {
+            Some(Looked { check, facts: seen }) = looked.recv() => {
+                waiting.remove(check);
+                facts.absorb(seen);
+            }
+            () = &mut running => break,
+            () = sleep_until(deadline) => break,
+        }
+    }
+    for check in waiting.values() {
+        facts.absorb(hung(check, Timestamp::now(), "there was no time left"));
+    }
+    facts
+}
+
+/// See the module.
+pub struct Scheduler {
+    host: Arc<Host>,
+    slots: Vec<Slot>,
+    known: Facts,
+    hurry: BTreeSet<&'static str>,
+    looks: JoinSet<Facts>,
+    /// Which slot a look under way belongs to.
+    of: BTreeMap<Id, usize>,
+    orders: mpsc::Receiver<Order>,
+    out: mpsc::Sender<Looked>,
+}
+
+struct Slot {
+    check: Check,
+    /// When the next look begins, if none is under way.
+    due: Instant,
+    under_way: Option<UnderWay>,
+    /// It came back or was given up at least once.
+    looked: bool,
+}
+
+struct UnderWay {
+    began: Instant,
+    began_at: Timestamp,
+    /// Told as hung: what it brings after all is too old to be told.
+    given_up: bool,
+    /// Somebody wanted another look meanwhile.
+    again: bool,
+}
+
+impl Scheduler {
+    /// A scheduler; nothing runs before [`Scheduler::run`]. It ends when `out` is closed.
+    pub fn new(host: Arc<Host>, checks: Vec<Check>, known: Facts, orders: mpsc::Receiver<Order>, out: mpsc::Sender<Looked>) -> Self {
+        let now = Instant::now();
+        let slots = checks.into_iter().map(|check| Slot { check, due: now, under_way: None, looked: false }).collect();
+        Self { host, slots, known, hurry: BTreeSet::new(), looks: JoinSet::new(), of: BTreeMap::new(), orders, out }
+    }
+
+    /// Runs until nobody listens any more.
+    pub async fn run(&mut self) {
+        let mut ordered = true;
+        while !self.out.is_closed() {
+            self.begin_due();
+            let next = self.next_event();
+            tokio::select! {
+                order = self.orders.recv(), if ordered => match order {
+                    Some(order) => self.obey(order),
+                    None => ordered = false,
+                },
+                Some(back) = self.looks.join_next_with_id() => self.came_back(back).await,
+                () = sleep_until(next) => self.give_up_hung().await,
+                () = self.out.closed() => return,
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Learn(facts) => {
+                self.known.absorb(facts);
+            }
+            Order::LookNow(names) => {
+                let now = Instant::now();
+                for slot in self.slots.iter_mut().filter(|slot| names.contains(&slot.check.name)) {
+                    match &mut slot.under_way {
+                        Some(under_way) => under_way.again = true,
+                        None => slot.due = now,
+                    }
+                }
+            }
+            Order::Hurry(names) => {
+                let now = Instant::now();
+                for slot in self.slots.iter_mut().filter(|slot| names.contains(slot.check.name)) {
+                    slot.due = slot.due.min(now + HURRY);
+                }
+                self.hurry = names;
+            }
+        }
+    }
+
+    /// A stage is open once all checks of the earlier ones have looked or were given up.
+    fn stage(&self) -> Stage {
+        let pending = |stage| self.slots.iter().any(|slot| slot.check.stage == stage && !slot.looked);
+        if pending(Stage::Discover) {
+            Stage::Discover
+        } else if pending(Stage::Configuration) {
+            Stage::Configuration
+        } else {
+            Stage::Look
+        }
+    }
+
+    fn begin_due(&mut self) {
+        let (stage, now) = (self.stage(), Instant::now());
+        let due = |slot: &Slot| slot.under_way.is_none() && slot.due <= now && slot.check.stage <= stage;
+        if !self.slots.iter().any(due) {
+            return;
+        }
+        let known = Arc::new(self.known.clone());
+        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| due(slot)) {
+            let began_at = Timestamp::now();
+            let look = Look { host: self.host.clone(), known: known.clone(), began_at, deadline: slot.check.deadline };
+            let handle = self.looks.spawn((slot.check.look)(look));
+            self.of.insert(handle.id(), index);
+            slot.under_way = Some(UnderWay { began: now, began_at, given_up: false, again: false });
+        }
+    }
+
+    fn next_event(&self) -> Instant {
+        let stage = self.stage();
+        let of = |slot: &Slot| match &slot.under_way {
+            Some(look) => (!look.given_up).then(|| look.began + slot.check.deadline),
+            None => (slot.check.stage <= stage).then_some(slot.due),
+        };
+        self.slots.iter().filter_map(of).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
+    }
+
+    async fn give_up_hung(&mut self) {
+        let now = Instant::now();
+        let mut told = Vec::new();
+        for slot in &mut self.slots {
+            let Some(look) = slot.under_way.as_mut().filter(|look| !look.given_up && look.began + slot.check.deadline <= now) else {
+                continue;
+            };
+            look.given_up = true;
+            slot.looked = true;
+            let why = format!("it did not come back within {:?}; it is left alone until it does", slot.check.deadline);
+            told.push(Looked { check: slot.check.name, facts: hung(&slot.check, look.began_at, &why) });
+        }
+        for looked in told {
+            self.tell(looked).await;
+        }
+    }
+
+    async fn came_back(&mut self, back: Result<(Id, Facts), JoinError>) {
+        let (id, result) = match back {
+            Ok((id, facts)) => (id, Ok(facts)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some(slot) = self.of.remove(&id).and_then(|index| self.slots.get_mut(index)) else { return };
+        let Some(look) = slot.under_way.take() else { return };
+        slot.looked = true;
+        let period = if self.hurry.contains(slot.check.name) { slot.check.period.min(HURRY) } else { slot.check.period };
+        slot.due = if look.given_up || look.again { Instant::now() } else { look.began + jittered(period) };
+        if look.given_up {
+            return;
+        }
+        let facts = result.unwrap_or_else(|error| {
+            let why = Missing::new(MissingKind::Failed, format!("the check `{}` broke off: {error}", slot.check.name))
+                .hint("this is a defect of nodewhy-agent: please report it with the agent's log");
+            missing(&slot.check, look.began_at, &why)
+        });
+        let check = slot.check.name;
+        self.tell(Looked { check, facts }).await;
+    }
+
+    async fn tell(&mut self, looked: Looked) {
+        self.known.absorb(looked.facts.clone());
+        // An error means that nobody listens any more, which ends the loop.
+        drop(self.out.send(looked).await);
+    }
+}
+
+/// Within a twentieth of the period, so that looks do not keep step with each other or with other nodes.
+fn jittered(period: Duration) -> Duration {
+    period.mul_f64(rand::random_range(0.95..=1.0))
+}
+
+fn hung(check: &Check, read_at: Timestamp, why: &str) -> Facts {
+    missing(check, read_at, &Missing::new(MissingKind::Hung, format!("the check `{}` is hung: {why}", check.name)))
+}
+
+fn missing(check: &Check, read_at: Timestamp, why: &Missing) -> Facts {
+    let mut facts = Facts::new();
+    check.reports.iter().for_each(|prefix| facts.miss_under(prefix, read_at, why));
+    facts
+}
+
+#[cfg(test)]
+mod tests;
