@@ -4,4 +4,5 @@ pub mod checks;
 pub mod config;
 pub mod host;
 pub mod schedule;
+pub mod ship;
 pub mod spool;
