@@ -83,6 +83,7 @@ facts! {
     KUBELET_UNIT_EXIT_STATUS "kubelet.unit.exit_status" Int "ExecMainStatus: exit code or signal number of the last main process that ended.";
     KUBELET_UNIT_EXITED_AT "kubelet.unit.exited_at" Time "ExecMainExitTimestamp of the last main process that ended.";
     KUBELET_UNIT_RESTARTS "kubelet.unit.restarts" Int "NRestarts: automatic restarts since the unit was last started by hand.";
+    KUBELET_UNIT_RAN_FOR "kubelet.unit.ran_for" Duration "How long the last main process that ended had run (ExecMainExitTimestamp minus ExecMainStartTimestamp); missing while none has ended.";
     KUBELET_UNIT_STATE_SINCE "kubelet.unit.state_since" Time "StateChangeTimestamp: since when the unit is in its present state.";
     KUBELET_UNIT_STARTED_AT "kubelet.unit.started_at" Time "ExecMainStartTimestamp of the running main process; missing while none runs.";
     KUBELET_UNIT_MAIN_PID "kubelet.unit.main_pid" Int "Main process, 0 while none runs.";
