@@ -6,3 +6,4 @@ pub mod host;
 pub mod schedule;
 pub mod ship;
 pub mod spool;
+pub mod watch;

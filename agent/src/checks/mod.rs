@@ -1,5 +1,7 @@
 //! Checks: each looks at one thing and reports facts. None judges.
 
+pub mod units;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use jiff::Timestamp;
 use nodewhy_diagnosis::Facts;
 
 use crate::host::Host;
+
+pub use units::UNITS;
 
 /// What a look is given.
 #[derive(Debug, Clone)]
@@ -57,4 +61,4 @@ pub struct Check {
 }
 
 /// All checks.
-pub const ALL: &[Check] = &[];
+pub const ALL: &[Check] = &[UNITS];

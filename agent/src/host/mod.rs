@@ -1,19 +1,22 @@
 //! The only door to the node: files, D-Bus, the journal, sockets. Everything else in the agent asks here.
 
 pub mod bus;
+pub mod journal;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The node as seen from a root directory.
 #[derive(Debug, Clone)]
 pub struct Host {
     root: PathBuf,
+    bus: Arc<bus::Bus>,
 }
 
 impl Host {
     /// The node whose file system is mounted at `root` (`/` for the agent's own).
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), bus: Arc::default() }
     }
 
     /// Where an absolute path of the node is to be found from here.

@@ -208,6 +208,8 @@ facts! {
     // Log sources. A log sign is unknown while its source cannot be read.
     LOGS_JOURNAL_READABLE "logs.journal.readable" Bool "The journal can be opened and entries of the system can be read.";
     LOGS_JOURNAL_PATH "logs.journal.path" Text "Directory it is read from.";
+    LOGS_JOURNAL_GAP "logs.journal.gap" Text "Why entries of this boot may have been missed: rotated away before they were read, longer than there was time for; empty if none were.";
+    LOGS_JOURNAL_DAMAGED_ENTRIES "logs.journal.damaged_entries" Int "Entries that could not be read whole because their file is damaged, since the agent started.";
     LOGS_READ_UP_TO "logs.read_up_to" Time "Everything the log sources held up to this time has been matched.";
 
     // Derived from the clock.

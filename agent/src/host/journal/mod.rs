@@ -1,0 +1,115 @@
+//! The journal: read once back to the boot, then followed, on a thread of its own (`systemd::Journal` is neither Send nor Sync).
+//!
+//! journald holds its change notification back by up to 250 ms, but the entry is in the mapped file at once. So the follower does not
+//! wait for it: it looks for entries when somebody has reason to expect some ([`Follower::expect_entries`]) and on a coarse timer, and
+//! takes the notification for what it is good for: new and rotated files.
+
+mod fields;
+mod reader;
+mod thread;
+
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nodewhy_diagnosis::catalogue::Sighting;
+use nodewhy_diagnosis::facts::schema as s;
+use nodewhy_diagnosis::{Catalogue, Facts, Missing};
+use tokio::sync::mpsc;
+
+use super::Host;
+
+pub use reader::{Reader, Scan};
+pub use thread::SharedPosition;
+
+/// Sightings of one scan back to the boot that are kept; of more, the newest.
+pub const MAX_SIGHTINGS: usize = 4096;
+
+/// What one pass over the journal gave.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Recognised records, in the order of the journal.
+    pub sightings: Vec<Sighting>,
+    /// Position behind everything in `sightings`; `None` if it did not move.
+    pub cursor: Option<String>,
+    /// `logs.journal.*`, where something of it changed.
+    pub facts: Facts,
+    /// The end of the journal was reached: what follows is new. Also when there is nothing to read at all.
+    pub caught_up: bool,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// Behind the entry at this cursor; if it is of an earlier boot, from this boot on.
+    Cursor(String),
+    /// From this boot on.
+    Boot,
+}
+
+/// A thread that follows the journal; ends when dropped.
+#[derive(Debug)]
+pub struct Follower {
+    wake: std_mpsc::SyncSender<()>,
+    position: Arc<SharedPosition>,
+}
+
+impl Follower {
+    /// Starts the thread. Batches arrive at `out`; a full `out` makes the thread wait.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start(host: Arc<Host>, catalogue: Arc<Catalogue>, from: From, out: mpsc::Sender<Batch>) -> std::io::Result<Self> {
+        let (wake, woken) = std_mpsc::sync_channel(4);
+        let position = Arc::<SharedPosition>::default();
+        let thread = thread::Thread::new(host, catalogue, from, out, woken, Arc::clone(&position));
+        // Decompression and the matcher keep their buffers on the heap.
+        std::thread::Builder::new().name("journal".to_owned()).stack_size(256 << 10).spawn(move || thread.run())?;
+        Ok(Self { wake, position })
+    }
+
+    /// Says that entries are about to come: the journal is drained at once and again after 2, 5, 10, 20, 50 and 100 ms.
+    pub fn expect_entries(&self) {
+        // Full: the thread has been told and has not come to it yet.
+        let _ = self.wake.try_send(());
+    }
+
+    /// Everything that the journal held up to this time has been handed over.
+    pub fn read_up_to(&self) -> Option<Timestamp> {
+        self.position.get()
+    }
+}
+
+/// Reads the journal of this boot newest first for at most `budget`. Blocks.
+pub fn scan(host: &Host, catalogue: &Catalogue, budget: Duration) -> Batch {
+    let began = Timestamp::now();
+    let mut reader = match Reader::open(host) {
+        Ok(reader) => reader,
+        Err(missing) => return unreadable(&missing, began),
+    };
+    let scan = reader.scan_boot(catalogue.matcher(), budget);
+    let mut facts = readable(&reader, began);
+    facts.set(s::LOGS_READ_UP_TO, began, began);
+    let gap = scan.gap();
+    facts.set(s::LOGS_JOURNAL_GAP, began, gap);
+    Batch { sightings: scan.sightings, cursor: scan.tail, facts, caught_up: true }
+}
+
+fn unreadable(missing: &Missing, at: Timestamp) -> Batch {
+    let mut facts = Facts::new();
+    facts.miss_under("logs.journal", at, missing);
+    facts.miss(s::LOGS_READ_UP_TO, at, missing.clone());
+    Batch { facts, caught_up: true, ..Batch::default() }
+}
+
+fn readable(reader: &Reader, at: Timestamp) -> Facts {
+    let mut facts = Facts::new();
+    facts.set(s::LOGS_JOURNAL_READABLE, at, true);
+    facts.set(s::LOGS_JOURNAL_PATH, at, reader.directories().to_owned());
+    facts.set(s::LOGS_JOURNAL_DAMAGED_ENTRIES, at, i64::try_from(reader.damaged()).unwrap_or(i64::MAX));
+    facts
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! One open journal: finding a place in it and reading entries.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use nodewhy_diagnosis::catalogue::{Matcher, Sighting};
+use nodewhy_diagnosis::{Missing, MissingKind};
+use systemd::id128::Id128;
+use systemd::journal::{Journal, OpenDirectoryOptions};
+
+use super::fields::Fields;
+use super::{Host, MAX_SIGHTINGS};
+
+const DIRECTORIES: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+/// Asking the clock costs more than reading an entry; a scan asks it once in so many entries.
+const ENTRIES_A_CLOCK: u64 = 64;
+
+/// An open journal. Lives on the thread that opened it.
+pub struct Reader {
+    journal: Journal,
+    boot: Option<Id128>,
+    fields: Fields,
+    directories: String,
+    damaged: u64,
+    /// New and rotated files are noticed by the library; false where the system has no inotify instance left.
+    pub(super) notices_files: bool,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("directories", &self.directories).finish_non_exhaustive()
+    }
+}
+
+/// What a scan back to the boot gave.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// In the order of the journal.
+    pub sightings: Vec<Sighting>,
+    /// Cursor of the newest entry.
+    pub tail: Option<String>,
+    /// Entries looked at.
+    pub entries: u64,
+    /// The scan was cut short before it reached the boot; time of the oldest entry read.
+    pub cut_at: Option<Timestamp>,
+    /// Sightings, the oldest, that had no room.
+    pub dropped: u64,
+}
+
+impl Scan {
+    /// What was left out, in words; empty if nothing was.
+    pub fn gap(&self) -> String {
+        match (self.cut_at, self.dropped) {
+            (Some(at), _) => {
+                format!("the journal of this boot is longer than there was time to read: entries before {at:.0} were not looked at")
+            }
+            (None, 0) => String::new(),
+            (None, dropped) => format!("the {dropped} oldest log lines that signs recognised in this boot had no room and were left out"),
+        }
+    }
+}
+
+/// How a saved position was found again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Resumed {
+    /// Behind the very entry; what comes next is what comes next.
+    Exactly,
+    /// It cannot be had any more, for this reason.
+    Lost(String),
+}
+
+impl Reader {
+    /// Opens the journal of the system whose root the host has.
+    ///
+    /// # Errors
+    /// Why nothing can be read from it.
+    pub fn open(host: &Host) -> Result<Self, Missing> {
+        let root = host.path("/");
+        let failed =
+            |what: &str, error: &dyn std::fmt::Display| Missing::new(MissingKind::Failed, format!("{what} {}: {error}", root.display()));
+        let mut options = OpenDirectoryOptions::default();
+        let journal = options
+            .os_root(true)
+            .system(true)
+            .open_directory(root.as_os_str().as_encoded_bytes().to_vec())
+            .map_err(|error| failed("open the journal beneath", &error))?;
+        let boot = boot_id(host);
+        let mut reader = Self { journal, boot, fields: Fields::default(), directories: String::new(), damaged: 0, notices_files: true };
+        // Sets up the notification, and must come first: it makes the library look for files again.
+        reader.notices_files = reader.journal.fd().is_ok();
+        let files = files(host);
+        reader.journal.seek_head().map_err(|error| failed("read the journal beneath", &error))?;
+        let any = reader.journal.next().map_err(|error| failed("read the journal beneath", &error))?;
+        if any == 0 {
+            why_empty(host, &files)?;
+        }
+        reader.directories = said(host, &files);
+        Ok(reader)
+    }
+
+    /// Directories that hold files of it.
+    pub fn directories(&self) -> &str {
+        &self.directories
+    }
+
+    /// Entries that could not be read because the file is damaged.
+    pub fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// Reads newest first until the boot, or until `budget` is used up. Leaves the position anywhere.
+    pub fn scan_boot(&mut self, matcher: &Matcher, budget: Duration) -> Scan {
+        let began = Instant::now();
+        let mut scan = Scan::default();
+        if self.journal.seek_tail().is_err() {
+            return scan;
+        }
+        while matches!(self.journal.previous(), Ok(1..)) {
+            if scan.tail.is_none() {
+                scan.tail = self.cursor();
+            }
+            if !self.of_this_boot() {
+                break;
+            }
+            scan.entries += 1;
+            let found = self.recognise(matcher);
+            let room = MAX_SIGHTINGS.saturating_sub(scan.sightings.len());
+            scan.dropped += found.len().saturating_sub(room) as u64;
+            scan.sightings.extend(found.into_iter().take(room));
+            if scan.entries % ENTRIES_A_CLOCK == 0 && began.elapsed() >= budget {
+                scan.cut_at = self.entry_time();
+                break;
+            }
+        }
+        scan.sightings.reverse();
+        scan
+    }
+
+    /// Positions behind the entry at `cursor`.
+    pub(super) fn resume(&mut self, cursor: &str) -> Resumed {
+        if cursor.contains('\0') || self.journal.seek_cursor(cursor.to_owned()).is_err() {
+            return Resumed::Lost("the saved position cannot be understood".to_owned());
+        }
+        match self.journal.next() {
+            Ok(0) => Resumed::Lost("the entry read last is gone, and nothing follows it".to_owned()),
+            Ok(_) if self.journal.test_cursor(cursor.to_owned()).unwrap_or(false) => Resumed::Exactly,
+            Ok(_) => Resumed::Lost("the entry read last is gone: its file was rotated away or is damaged".to_owned()),
+            Err(error) => Resumed::Lost(format!("the saved position cannot be reached: {error}")),
+        }
+    }
+
+    /// Whether a cursor is of this boot; true if that cannot be told.
+    pub(super) fn is_cursor_of_this_boot(&self, cursor: &str) -> bool {
+        let of = cursor.split(';').find_map(|part| part.strip_prefix("b="));
+        match (of, &self.boot) {
+            (Some(of), Some(boot)) => of == boot.to_string(),
+            _ => true,
+        }
+    }
+
+    /// Positions behind the newest entry.
+    pub(super) fn go_to_end(&mut self) -> Result<(), systemd::Error> {
+        self.journal.seek_tail()?;
+        // Without this step the next one would go to the newest entry itself (sd_journal_seek_tail(3)).
+        if self.journal.previous()? == 0 {
+            self.journal.seek_head()?;
+        }
+        Ok(())
+    }
+
+    /// The next entry's sightings; `None` at the end.
+    pub(super) fn next(&mut self, matcher: &Matcher) -> Result<Option<Vec<Sighting>>, systemd::Error> {
+        if self.journal.next()? == 0 {
+            return Ok(None);
+        }
+        Ok(Some(if self.of_this_boot() { self.recognise(matcher) } else { Vec::new() }))
+    }
+
+    /// Lets the library notice new, rotated and deleted files.
+    pub(super) fn notice_files(&mut self) -> Result<(), systemd::Error> {
+        if self.notices_files {
+            self.journal.process()?;
+        }
+        Ok(())
+    }
+
+    /// Position of the present entry.
+    pub(super) fn cursor(&self) -> Option<String> {
+        self.journal.cursor().ok()
+    }
+
+    /// Time of the present entry.
+    pub(super) fn entry_time(&self) -> Option<Timestamp> {
+        let micros = i64::try_from(self.journal.timestamp_usec().ok()?).ok()?;
+        Timestamp::from_microsecond(micros).ok()
+    }
+
+    fn of_this_boot(&self) -> bool {
+        match (&self.boot, self.journal.monotonic_timestamp()) {
+            (Some(boot), Ok((_, of))) => *boot == of,
+            _ => true,
+        }
+    }
+
+    fn recognise(&mut self, matcher: &Matcher) -> Vec<Sighting> {
+        self.fields.clear();
+        loop {
+            match self.journal.enumerate_data() {
+                Ok(Some(field)) => self.fields.take(field.data()),
+                Ok(None) => break,
+                // The library would give the same field for ever; what came before it is still true.
+                Err(_) => {
+                    self.damaged += 1;
+                    break;
+                }
+            }
+        }
+        let Some(at) = self.entry_time() else { return Vec::new() };
+        let mut sightings = self.fields.with("", |fields| {
+            if !matcher.listens_to(fields.speaker().0) {
+                return Vec::new();
+            }
+            matcher.recognise(&fields.record(Some(at)), at)
+        });
+        if !sightings.is_empty() {
+            let cursor = self.cursor().unwrap_or_default();
+            sightings.iter_mut().for_each(|sighting| sighting.cursor.clone_from(&cursor));
+        }
+        sightings
+    }
+}
+
+fn boot_id(host: &Host) -> Option<Id128> {
+    let text = std::fs::read_to_string(host.path("/proc/sys/kernel/random/boot_id")).ok()?;
+    Id128::from_cstr(&std::ffi::CString::new(text.trim()).ok()?).ok()
+}
+
+/// The system's journal files.
+fn files(host: &Host) -> Vec<PathBuf> {
+    let entries = |directory: &Path| std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    DIRECTORIES
+        .iter()
+        .flat_map(|directory| entries(&host.path(directory)).collect::<Vec<_>>())
+        .flat_map(|machine| entries(&machine).collect::<Vec<_>>())
+        .filter(|file| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"system")))
+        .collect()
+}
+
+/// A user outside the group systemd-journal opens the directory without an error and finds no entry in it.
+fn why_empty(host: &Host, files: &[PathBuf]) -> Result<(), Missing> {
+    let places = DIRECTORIES.map(|directory| host.path(directory).display().to_string()).join(" or ");
+    if files.is_empty() {
+        let denied = DIRECTORIES.iter().find_map(|directory| {
+            let error = std::fs::read_dir(host.path(directory)).err()?;
+            (error.kind() == std::io::ErrorKind::PermissionDenied).then(|| format!("{}: {error}", host.path(directory).display()))
+        });
+        return Err(match denied {
+            Some(why) => Missing::new(MissingKind::Denied, why).hint("run the agent as root or with the group systemd-journal"),
+            None => Missing::new(MissingKind::Failed, format!("there is no journal file of the system beneath {places}")).hint(
+                "is systemd-journald running? In a container, mount /var/log/journal, /run/log/journal and /etc/machine-id of the node",
+            ),
+        });
+    }
+    for file in files {
+        if let Err(error) = std::fs::File::open(file) {
+            let kind = if error.kind() == std::io::ErrorKind::PermissionDenied { MissingKind::Denied } else { MissingKind::Failed };
+            return Err(Missing::new(kind, format!("open {}: {error}", file.display()))
+                .hint("run the agent as root or with the group systemd-journal"));
+        }
+    }
+    let newest = files.iter().filter_map(|file| file.metadata().ok()?.len().checked_sub(1)).count();
+    if newest == 0 {
+        return Err(Missing::new(MissingKind::Failed, format!("every journal file beneath {places} is empty")));
+    }
+    // Files that are there, can be opened and give nothing: fresh, or all damaged. journalctl --verify tells; a fresh one has a valid head.
+    if files.iter().all(|file| !has_signature(file)) {
+        return Err(Missing::new(MissingKind::Failed, format!("no file beneath {places} is a journal that can be read"))
+            .hint("look at: journalctl --verify; journalctl --rotate begins a new file"));
+    }
+    Ok(())
+}
+
+/// systemd's journal file format, "Header".
+fn has_signature(file: &Path) -> bool {
+    use std::io::Read as _;
+    let mut head = [0_u8; 8];
+    std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut head)).is_ok() && &head == b"LPKSHHRH"
+}
+
+fn said(host: &Host, files: &[PathBuf]) -> String {
+    let with_files =
+        DIRECTORIES.iter().map(|directory| host.path(directory)).filter(|directory| files.iter().any(|file| file.starts_with(directory)));
+    with_files.map(|directory| directory.display().to_string()).collect::<Vec<_>>().join(", ")
+}
