@@ -7,8 +7,18 @@ macro_rules! cause_files {
 }
 
 pub(crate) const FILES: &[(&str, &str)] = cause_files![
+    "agent-silent",
+    "apiserver-unreachable",
+    "certificate-expired",
+    "certificate-untrusted",
     "cgroup-driver-mismatch",
+    "cgroup-unsupported",
+    "clock-skew",
     "cni-not-ready",
+    "disk-pressure",
+    "dns-failure",
+    "image-pull-failed",
+    "inode-exhaustion",
     "kubelet-config-invalid",
     "kubelet-config-missing",
     "kubelet-crash-looping",
@@ -17,6 +27,11 @@ pub(crate) const FILES: &[(&str, &str)] = cause_files![
     "kubelet-port-in-use",
     "kubelet-unit-missing-or-disabled",
     "kubelet-unknown-flag",
+    "memory-pressure",
+    "node-unauthorized",
+    "oom-kill",
+    "pid-pressure",
+    "readonly-filesystem",
     "runtime-down",
     "swap-enabled",
 ];
