@@ -1,0 +1,45 @@
+//! `why NODE`: the diagnosis as the collector has it.
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use nodewhy_diagnosis::Diagnosis;
+use nodewhy_diagnosis::render;
+use nodewhy_proto::v1::GetNodeRequest;
+use serde::Serialize;
+use tonic::Code;
+
+use crate::client::Collector;
+use crate::nodes::Node;
+use crate::output::{Output, exit_code};
+
+/// The JSON contract of `why`: the diagnosis, and when the node was last heard of.
+#[derive(Debug, Serialize)]
+struct Why {
+    #[serde(flatten)]
+    diagnosis: Diagnosis,
+    last_seen: Option<Timestamp>,
+    silent: bool,
+}
+
+pub(crate) async fn run(collector: &mut Collector, node: &str, output: &Output) -> anyhow::Result<u8> {
+    let answer = match collector.query.get_node(GetNodeRequest { node: node.to_owned() }).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) if status.code() == Code::NotFound => bail!(
+            "node {node}: the collector has never heard of it; `kubectl nodewhy nodes` lists those it knows. If the node exists, its agent \
+             is not running or cannot reach the collector (systemctl status nodewhy-agent there)"
+        ),
+        Err(status) => return Err(collector.refused(&format!("node {node}"), &status)),
+    };
+    let diagnosis = answer.diagnosis.with_context(|| format!("node {node}: the collector's answer holds no diagnosis"))?;
+    let diagnosis = nodewhy_wire::diagnosis_from_wire(diagnosis).with_context(|| format!("node {node}: the collector's answer"))?;
+    let summary = Node::new(answer.summary.with_context(|| format!("node {node}: the collector's answer holds no summary"))?)?;
+    // The summary's verdict knows of silence, whatever the agent said last.
+    let diagnosis = Diagnosis { verdict: summary.verdict, ..diagnosis };
+    let why = Why { diagnosis, last_seen: summary.last_seen, silent: summary.silent };
+    output.answer(&why, |style| {
+        let seen = why.last_seen.map_or("never".to_owned(), render::moment);
+        let silent = if why.silent { ", silent since" } else { "" };
+        format!("{}\nlast seen {seen}{silent}; what was before: kubectl nodewhy history {node}\n", render::text(&why.diagnosis, style))
+    })?;
+    Ok(exit_code(why.diagnosis.verdict))
+}
