@@ -17,6 +17,8 @@ pub struct Style {
     pub width: usize,
     /// The input carried no times: `since` means nothing and is not shown.
     pub undated: bool,
+    /// The input was a saved log: that it names no cause does not make the node healthy.
+    pub saved_log: bool,
 }
 
 /// The diagnosis as text, ending in a newline.
@@ -95,12 +97,18 @@ impl Page<'_> {
 
     fn verdict(&mut self) {
         let Diagnosis { node, at, verdict, unknown, .. } = self.diagnosis;
-        let word = painted_verdict(*verdict, self.style.colour);
+        let word = match verdict {
+            Verdict::Healthy if self.style.saved_log => self.paint(Paint::Bold, "nothing found"),
+            verdict => painted_verdict(*verdict, self.style.colour),
+        };
         let as_of = if self.style.undated { String::new() } else { format!("  (as of {})", moment(*at)) };
         self.line(&format!("node {}: {word}{}", escape(node), self.paint(Paint::Dim, &as_of)));
         let more = match verdict {
             Verdict::Unknown => {
                 format!("Nothing critical was found, and {} that could be critical could not be looked at.", things(unknown.len()))
+            }
+            Verdict::Healthy if self.style.saved_log => {
+                "No known cause in this log. That is all a log can say: it does not show what was not logged.".to_owned()
             }
             Verdict::Healthy if unknown.is_empty() => "No cause found.".to_owned(),
             Verdict::Healthy => "No cause found in what could be looked at.".to_owned(),

@@ -149,3 +149,12 @@ fn an_undated_log_shows_no_times() {
     let page = text(&swap(), Style { undated: true, ..Style::default() });
     assert!(!page.contains("2026-") && page.contains("log:kubelet.service"), "{page}");
 }
+
+#[test]
+fn a_saved_log_without_a_cause_is_not_called_healthy() {
+    let mut diagnosis = swap();
+    diagnosis.causes.clear();
+    diagnosis.verdict = Verdict::Healthy;
+    let page = text(&diagnosis, Style { saved_log: true, ..Style::default() });
+    assert!(page.contains("nothing found") && !page.contains("healthy"), "{page}");
+}

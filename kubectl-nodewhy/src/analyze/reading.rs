@@ -1,0 +1,239 @@
+//! From bytes to the diagnosis, holding only what is bounded: one line, one chunk of sightings, the state of the judgement.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use nodewhy_diagnosis::catalogue::Sighting;
+use nodewhy_diagnosis::facts::Facts;
+use nodewhy_diagnosis::record::{LineParser, Lines, LogRecord, ParsedLine, Spoken};
+use nodewhy_diagnosis::{Catalogue, Diagnosis, State, View, diagnose};
+use serde::Serialize;
+
+use super::dying::{Kubelet, Life};
+use super::wrapped::Wrapped;
+
+/// So many sightings are judged at once.
+const CHUNK: usize = 512;
+/// So many sightings wait for the first time in the log.
+const MAX_EARLY: usize = 2048;
+
+/// What was read, and what of it could not be used.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct InputStats {
+    /// Lines.
+    pub(super) lines: u64,
+    /// Bytes.
+    pub(super) bytes: u64,
+    /// Lines that hold a record.
+    pub(super) records: u64,
+    /// Records recognised by a sign, counted per sign.
+    pub(super) sightings: u64,
+    /// Lines too long and cut.
+    pub(super) cut_lines: u64,
+    /// Lines with bytes that are not UTF-8.
+    pub(super) invalid_utf8_lines: u64,
+    /// Sightings dropped because too many came before the first time in the log.
+    pub(super) early_sightings_dropped: u64,
+    /// Earliest time in the log.
+    pub(super) first_at: Option<Timestamp>,
+    /// Latest time in the log.
+    pub(super) last_at: Option<Timestamp>,
+    /// The zone assumed for times that name none; absent if there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) assumed_timezone: Option<String>,
+}
+
+/// One analysis in progress.
+pub(super) struct Reading<'a> {
+    lines: Lines,
+    judge: Judge<'a>,
+    zone: TimeZone,
+    parser: LineParser,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(catalogue: &'a Catalogue, zone: TimeZone) -> Self {
+        let parser = LineParser::new(Timestamp::UNIX_EPOCH, zone.clone());
+        Self { lines: Lines::new(), judge: Judge::new(catalogue), zone, parser }
+    }
+
+    /// A file begins; nothing in it is later than `written_at`.
+    pub(super) fn begin_file(&mut self, written_at: Timestamp) {
+        self.parser = LineParser::new(written_at, self.zone.clone());
+        self.lines = Lines::new();
+    }
+
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        let Self { lines, judge, parser, .. } = self;
+        lines.feed(bytes, |line| judge.take(parser.parse(line)));
+    }
+
+    pub(super) fn end_file(&mut self) {
+        let Self { lines, judge, parser, zone } = self;
+        lines.finish(|line| judge.take(parser.parse(line)));
+        judge.take(parser.finish());
+        judge.wrapped.forget();
+        let (stats, read) = (&mut judge.stats, lines.stats());
+        stats.lines += read.lines;
+        stats.bytes += read.bytes;
+        stats.cut_lines += read.cut_lines;
+        stats.invalid_utf8_lines += read.invalid_utf8_lines;
+        if parser.guessed_zone() {
+            stats.assumed_timezone = Some(zone_name(zone));
+        }
+    }
+
+    /// The end of the log: what is so then. Facts given weigh more than those the log proves.
+    pub(super) fn judge(self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, InputStats) {
+        self.judge.end(given, node, now)
+    }
+}
+
+fn zone_name(zone: &TimeZone) -> String {
+    match zone.iana_name() {
+        Some(name) => name.to_owned(),
+        None => zone.to_offset(Timestamp::UNIX_EPOCH).to_string(),
+    }
+}
+
+struct Judge<'a> {
+    catalogue: &'a Catalogue,
+    stats: InputStats,
+    kubelet: Kubelet,
+    wrapped: Wrapped,
+    node: String,
+    /// The time of the last record that had one.
+    clock: Option<Timestamp>,
+    /// Sightings from before the first time in the log.
+    early: Vec<(Sighting, bool)>,
+    /// Sightings not judged yet; true: in the last words of a kubelet.
+    waiting: Vec<(Sighting, bool)>,
+    /// The judgement of everything.
+    all: State,
+    /// The judgement of everything but the kubelet's last words: what remains when a later kubelet ran well.
+    without_last_words: State,
+}
+
+impl<'a> Judge<'a> {
+    fn new(catalogue: &'a Catalogue) -> Self {
+        Self {
+            catalogue,
+            stats: InputStats::default(),
+            kubelet: Kubelet::default(),
+            wrapped: Wrapped::default(),
+            node: String::new(),
+            clock: None,
+            early: Vec::new(),
+            waiting: Vec::new(),
+            all: State::default(),
+            without_last_words: State::default(),
+        }
+    }
+
+    fn take(&mut self, line: ParsedLine<'_>) {
+        let ParsedLine::Record(spoken) = line else { return };
+        self.stats.records += 1;
+        if let Some(at) = spoken.record.at {
+            self.tick(at);
+        }
+        if !spoken.host.is_empty() && self.node != spoken.host {
+            spoken.host.clone_into(&mut self.node);
+        }
+        let life = self.clock.map_or(Life::Goes, |at| self.kubelet.observe(&spoken, at));
+        if life == Life::Settled {
+            self.judge_waiting();
+            self.all = self.without_last_words.clone();
+        }
+        self.recognise(&spoken, life == Life::Ends);
+        if self.waiting.len() >= CHUNK {
+            self.judge_waiting();
+        }
+    }
+
+    fn tick(&mut self, at: Timestamp) {
+        if self.clock.is_none() {
+            self.waiting.extend(self.early.drain(..).map(|(sighting, last)| (Sighting { at, ..sighting }, last)));
+        }
+        self.clock = Some(at);
+        self.stats.first_at = Some(self.stats.first_at.map_or(at, |first| first.min(at)));
+        self.stats.last_at = Some(self.stats.last_at.map_or(at, |last| last.max(at)));
+    }
+
+    fn recognise(&mut self, spoken: &Spoken<'_>, last_words: bool) {
+        let record = &spoken.record;
+        if spoken.headed {
+            self.wrapped.begin(record);
+        }
+        self.see(record, last_words);
+        if spoken.headed {
+            return;
+        }
+        let mut wrapped = std::mem::take(&mut self.wrapped);
+        if let Some(joined) = wrapped.join(record.message) {
+            let found: Vec<_> = joined.iter().flat_map(|record| self.sightings(record)).collect();
+            found.into_iter().filter(|found| wrapped.is_new(&found.code, found.sign)).for_each(|found| self.keep(found, last_words));
+        }
+        self.wrapped = wrapped;
+    }
+
+    fn see(&mut self, record: &LogRecord<'_>, last_words: bool) {
+        for sighting in self.sightings(record) {
+            if self.wrapped.is_new(&sighting.code, sighting.sign) {
+                self.keep(sighting, last_words);
+            }
+        }
+    }
+
+    fn sightings(&self, record: &LogRecord<'_>) -> Vec<Sighting> {
+        self.catalogue.matcher().recognise(record, self.clock.unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
+    fn keep(&mut self, mut sighting: Sighting, last_words: bool) {
+        if sighting.unit.is_empty() {
+            "saved log".clone_into(&mut sighting.unit);
+        }
+        self.stats.sightings += 1;
+        if self.clock.is_some() {
+            self.waiting.push((sighting, last_words));
+        } else if self.early.len() < MAX_EARLY {
+            self.early.push((sighting, last_words));
+        } else {
+            self.stats.early_sightings_dropped += 1;
+        }
+    }
+
+    fn judge_waiting(&mut self) {
+        let now = self.stats.last_at.unwrap_or(Timestamp::UNIX_EPOCH);
+        let waiting = std::mem::take(&mut self.waiting);
+        let lasting: Vec<_> = waiting.iter().filter(|(_, last_words)| !last_words).map(|(sighting, _)| sighting.clone()).collect();
+        let everything: Vec<_> = waiting.into_iter().map(|(sighting, _)| sighting).collect();
+        let facts = Facts::new();
+        self.all = self.step(now, &facts, &everything, &self.all).state;
+        self.without_last_words = self.step(now, &facts, &lasting, &self.without_last_words).state;
+    }
+
+    fn step(&self, now: Timestamp, facts: &Facts, sightings: &[Sighting], prior: &State) -> nodewhy_diagnosis::Outcome {
+        let view = View { now, node: &self.node, machine_id: "", boot_id: "", facts, sightings, live: false };
+        diagnose(self.catalogue, &view, prior)
+    }
+
+    fn end(mut self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, InputStats) {
+        if let Some(node) = node {
+            node.clone_into(&mut self.node);
+        } else if self.node.is_empty() {
+            "unknown".clone_into(&mut self.node);
+        }
+        let at = self.stats.last_at.unwrap_or(now);
+        let early = std::mem::take(&mut self.early);
+        self.waiting.extend(early.into_iter().map(|(sighting, last)| (Sighting { at, ..sighting }, last)));
+        let mut facts = self.kubelet.facts(at);
+        if let Some(given) = given {
+            facts.absorb(given);
+        }
+        let sightings: Vec<_> = std::mem::take(&mut self.waiting).into_iter().map(|(sighting, _)| sighting).collect();
+        let outcome = self.step(at, &facts, &sightings, &self.all);
+        (outcome.diagnosis, self.stats)
+    }
+}
+
+#[cfg(test)]
+mod tests;
