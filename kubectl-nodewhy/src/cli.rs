@@ -1,7 +1,10 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::analyze::AnalyzeArgs;
 
 /// Why is this Kubernetes node NotReady: by cause, with evidence and the fix.
 #[derive(Debug, Parser)]
@@ -13,6 +16,7 @@ use std::path::PathBuf;
   kubectl nodewhy why worker-1                   why is worker-1 not ready, and what to do
   kubectl nodewhy why worker-1 --output json     the same for scripts
   kubectl nodewhy history worker-1               what was wrong with it, from when to when
+  journalctl -b | kubectl nodewhy analyze -      the same from a saved log, without a collector
 
 Exit codes: 0 healthy or done, 1 degraded, 2 a critical cause, 3 no answer or input that cannot be used, 64 wrong call."
 )]
@@ -73,6 +77,8 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
+    /// Diagnose saved logs of a node, without a collector.
+    Analyze(AnalyzeArgs),
     /// A completion script for your shell.
     #[command(after_help = "Example:\n  kubectl-nodewhy completions bash > /etc/bash_completion.d/kubectl-nodewhy")]
     Completions {

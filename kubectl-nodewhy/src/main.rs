@@ -1,5 +1,6 @@
 //! kubectl-nodewhy: why is this node NotReady? Asks the collector, or reads a saved log.
 
+mod analyze;
 mod cli;
 mod client;
 mod history;
@@ -42,6 +43,7 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::History { node, open, limit } => {
             ask(async { history::run(&mut target.connect().await?, &node, open, limit, output).await })
         }
+        Command::Analyze(request) => analyze::run(&request, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kubectl-nodewhy", &mut script);

@@ -24,7 +24,7 @@ impl Output {
         let terminal = io::stdout().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { format, style: Style { colour: terminal && !plain, width: if terminal { columns() } else { 0 }, undated: false } }
+        Self { format, style: Style { colour: terminal && !plain, width: if terminal { columns() } else { 0 }, ..Style::default() } }
     }
 
     /// Writes `value` for scripts, or what `text` makes of it for people.
@@ -61,7 +61,7 @@ pub(crate) fn exit_code(verdict: Verdict) -> u8 {
     }
 }
 
-/// Columns of the terminal as the shell tells them; 100 if it does not.
+/// Columns of the terminal; 100 if it does not tell.
 fn columns() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns >= 40).unwrap_or(100)
+    terminal_size::terminal_size().map_or(100, |(columns, _)| usize::from(columns.0).max(40))
 }

@@ -7,7 +7,7 @@ use jiff::tz::{Offset, TimeZone};
 /// What to analyze.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  journalctl -b -u kubelet -u containerd -k | kubectl nodewhy analyze -
+  journalctl -b | kubectl nodewhy analyze -
   kubectl nodewhy analyze --node worker-1 kubelet.log dmesg.txt
 
 Reads journalctl's output in any mode (short*, json, export, verbose, cat), syslog, dmesg, klog, logfmt and container log files, in any mix.")]

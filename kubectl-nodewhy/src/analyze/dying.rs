@@ -232,7 +232,10 @@ Nov 22 00:50:00 n kubelet[6]: I1122 00:50:00.000000 6 server.go:1] x
 Nov 22 00:40:00 n kubelet[6]: E1122 00:40:00.000000 6 {FAILED}"
         ));
         assert_eq!(lives, [Life::Ends, Life::Goes, Life::Ends]);
-        assert_eq!(kubelet.facts(now()).known(schema::KUBELET_UNIT_EXITED_AT).map(|at| at.to_string()).as_deref(), Some("2026-11-22T00:59:00Z"));
+        assert_eq!(
+            kubelet.facts(now()).known(schema::KUBELET_UNIT_EXITED_AT).map(|at| at.to_string()).as_deref(),
+            Some("2026-11-22T00:59:00Z")
+        );
     }
 
     #[test]
@@ -254,7 +257,9 @@ Nov 22 00:54:49 n systemd[1]: containerd.service: Main process exited, code=exit
 
     #[test]
     fn a_cut_or_odd_account_of_systemd_gives_no_status_and_no_panic() {
-        for how in ["", "code=", "code=exited", "code=exited, status=", "code=exited, status=é/X", "code=killed, status=99999999999999999999/KILL"] {
+        for how in
+            ["", "code=", "code=exited", "code=exited, status=", "code=exited, status=é/X", "code=killed, status=99999999999999999999/KILL"]
+        {
             assert_eq!(status(how), None, "{how}");
         }
         assert_eq!(status("code=killed, status=9/KILL"), Some(("killed".to_owned(), 9)));

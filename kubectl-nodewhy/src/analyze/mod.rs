@@ -50,7 +50,7 @@ fn analyze(catalogue: &Catalogue, request: &AnalyzeArgs, now: Timestamp) -> anyh
     }
     let (mut diagnosis, input) = reading.judge(facts, request.node.as_deref(), now);
     if input.records == 0 {
-        anyhow::bail!("no log line in the input ({} bytes): save one with `journalctl -b -u kubelet -u containerd -k > FILE`", input.bytes);
+        anyhow::bail!("no log line in the input ({} bytes): save one with `journalctl -b > FILE`", input.bytes);
     }
     diagnosis.unknown.clear();
     Ok(Analysis { diagnosis, input })
@@ -88,7 +88,11 @@ fn words(analysis: &Analysis, style: Style) -> String {
     if let (Some(first), Some(last)) = (input.first_at, input.last_at) {
         page.push_str(&format!(" from {} to {}", render::moment(first), render::moment(last)));
     }
-    let lost = [(input.cut_lines, "too long and cut"), (input.invalid_utf8_lines, "not UTF-8"), (input.early_sightings_dropped, "recognised before the first time and dropped")];
+    let lost = [
+        (input.cut_lines, "too long and cut"),
+        (input.invalid_utf8_lines, "not UTF-8"),
+        (input.early_sightings_dropped, "recognised before the first time and dropped"),
+    ];
     for (count, what) in lost.into_iter().filter(|(count, _)| *count > 0) {
         page.push_str(&format!("; {count} {what}"));
     }

@@ -234,6 +234,3 @@ impl<'a> Judge<'a> {
         (outcome.diagnosis, self.stats)
     }
 }
-
-#[cfg(test)]
-mod tests;

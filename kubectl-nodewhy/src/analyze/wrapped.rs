@@ -50,7 +50,15 @@ impl Wrapped {
         self.tight.push_str(line);
         self.spaced.push(' ');
         self.spaced.push_str(line.trim_start());
-        let record = |message| LogRecord { at: None, source, unit: &self.unit, priority: None, klog: None, message: clip(message, MAX_MESSAGE), cursor: "" };
+        let record = |message| LogRecord {
+            at: None,
+            source,
+            unit: &self.unit,
+            priority: None,
+            klog: None,
+            message: clip(message, MAX_MESSAGE),
+            cursor: "",
+        };
         Some([record(&self.tight), record(&self.spaced)])
     }
 
