@@ -1,4 +1,6 @@
-"""Writes a journal to measure against, as journald would have kept it: make-journal.py LOG ENTRIES DIRECTORY.
+"""Writes a journal to measure against, as journald would have kept it: make-journal.py LOG ENTRIES ROOT.
+
+ROOT becomes a root directory: /var/log/journal, and the boot id under which the kernel would name the entries' boot.
 
 The kubelet's lines are a real kubelet's (LOG), with numbers changed so that no two are alike; between them what else a node says: runtime,
 kernel, systemd, sshd. systemd-journal-remote turns journald's export format into a journal file, with all of journald's own fields.
@@ -9,6 +11,7 @@ import random
 import re
 import subprocess
 import sys
+import uuid
 
 WRITER = "/lib/systemd/systemd-journal-remote"
 BOOT = "6b1d1a1c0a0e4d0f9f0e6a1f2b3c4d5e"
@@ -80,10 +83,13 @@ def entries(lines, count):
             yield of_unit(realtime, priority, unit, identifier, message, 900 + len(unit))
 
 
-def main(log, count, directory):
+def main(log, count, root):
     lines = [line for line in pathlib.Path(log).read_text(errors="replace").splitlines() if line.strip()]
-    out = pathlib.Path(directory)
-    out.mkdir(parents=True, exist_ok=True)
+    boot = pathlib.Path(root, "proc/sys/kernel/random/boot_id")
+    out = pathlib.Path(root, "var/log/journal", MACHINE)
+    for directory in (boot.parent, out):
+        directory.mkdir(parents=True, exist_ok=True)
+    boot.write_text(f"{uuid.UUID(BOOT)}\n")
     file = out / "system.journal"
     for old in out.glob("*.journal"):
         old.unlink()
