@@ -6,11 +6,13 @@
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Literals are cut to their last so many bytes: enough to be rare, little enough to keep the automaton small.
-const MAX_LEN: usize = 24;
+const MAX_LEN: usize = 16;
 /// Shorter literals are on every other line.
 const MIN_LEN: usize = 3;
 /// More alternatives than this cost more than they save.
-const MAX_SET: usize = 24;
+const MAX_SET: usize = 32;
+/// A literal of so many bytes is rare enough: from there on fewer literals count more than longer ones.
+const RARE_LEN: usize = 14;
 
 /// The literals, or `None` if the expression guarantees none that is worth looking for.
 pub(super) fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
@@ -73,7 +75,13 @@ fn concat(parts: &[Hir]) -> Found {
         let found = visit(part);
         best = better(best, found.best);
         match found.exact.as_ref().and_then(|set| product(&run, set)) {
-            Some(longer) => run = longer,
+            Some(longer) => {
+                // What there is so far may be the better set than what it becomes.
+                if longer.len() > run.len() {
+                    best = better(best, Some(run).filter(usable));
+                }
+                run = longer;
+            }
             None => {
                 whole = false;
                 best = better(best, Some(run).filter(usable));
@@ -152,9 +160,9 @@ fn shortest(set: &Set) -> usize {
     set.iter().map(Vec::len).min().unwrap_or(0)
 }
 
-/// The set whose shortest literal is longest (beyond a few bytes it makes no difference), then the smaller one.
+/// The set that will hit least: no short literals, then few, then long ones.
 fn better(one: Option<Set>, other: Option<Set>) -> Option<Set> {
-    let rank = |set: &Set| (shortest(set).min(MAX_LEN), usize::MAX - set.len());
+    let rank = |set: &Set| (shortest(set).min(RARE_LEN), usize::MAX - set.len(), shortest(set).min(MAX_LEN));
     match (one, other) {
         (Some(one), Some(other)) => Some(if rank(&other) > rank(&one) { other } else { one }),
         (one, other) => one.or(other),
@@ -179,10 +187,16 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_required_literal_is_chosen_and_cut_from_the_left() {
-        assert_eq!(of("running with swap on is not supported"), some(&["swap on is not supported"]));
-        assert_eq!(of("bind: .* address already in use"), some(&[" address already in use"]));
+    fn a_long_required_literal_is_chosen_and_cut_from_the_left() {
+        assert_eq!(of("running with swap on is not supported"), some(&["is not supported"]));
+        assert_eq!(of("bind: .* address already in use"), some(&["s already in use"]));
         assert_eq!(of(r"\d+ pids? left: (?P<n>\d+) exhausted"), some(&[" pid left: ", " pids left: "]));
+    }
+
+    #[test]
+    fn one_literal_is_better_than_its_many_continuations() {
+        let many = r"eviction manager: (?:attempting|must)(?: to)? (?:resourceName=)?(?:inodes|nodefsInodes|imagefsInodes)\b|low on resource: inodes";
+        assert_eq!(of(many), some(&["iction manager: ", "resource: inodes"]));
     }
 
     #[test]
@@ -190,7 +204,7 @@ mod tests {
         assert_eq!(of("(?:foobar|bazqux) happened"), some(&["bazqux happened", "foobar happened"]));
         assert_eq!(
             of("connection (refused|reset by peer).*|no route to host"),
-            some(&["connection refused", "connection reset by peer", "no route to host"])
+            some(&["nnection refused", "no route to host", "on reset by peer"])
         );
     }
 
@@ -201,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_optional_is_not_required() {
-        assert_eq!(of("(?:certificate )?expired"), some(&["certificate expired", "expired"]));
+        assert_eq!(of("(?:certificate )?expired"), some(&["expired", "tificate expired"]));
         assert_eq!(of("(?:certificate )*expired"), some(&["expired"]));
         assert_eq!(of(r"(?:abcdef|\d+)"), None);
         assert_eq!(of(r"\w+ \d+"), None);
