@@ -1,5 +1,12 @@
 //! Checks: each looks at one thing and reports facts. None judges.
 
+mod healthz;
+mod kubelet;
+mod node;
+mod support;
+mod swap;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod units;
 
 use std::future::Future;
@@ -60,5 +67,48 @@ pub struct Check {
     pub look: fn(Look) -> Looking,
 }
 
+impl Check {
+    /// The period while a case is open whose cause reads one of this check's facts: a case has to close within 15 s of its repair.
+    pub fn period_while_wrong(&self) -> Duration {
+        self.period.min(PERIOD_WHILE_WRONG)
+    }
+}
+
+/// See [`Check::period_while_wrong`].
+const PERIOD_WHILE_WRONG: Duration = Duration::from_secs(5);
+
 /// All checks.
-pub const ALL: &[Check] = &[UNITS];
+pub const ALL: &[Check] = &[node::CHECK, kubelet::DISCOVER, UNITS, kubelet::CHECK, healthz::CHECK, swap::CHECK];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use nodewhy_diagnosis::facts::schema;
+
+    use super::*;
+
+    #[test]
+    fn every_check_has_a_name_and_a_sentence_of_its_own() {
+        let mut names = BTreeSet::new();
+        for check in ALL {
+            assert!(names.insert(check.name), "{} is listed twice", check.name);
+            assert!(!check.about.is_empty());
+            assert!(check.deadline <= check.period, "{}: a look may take longer than the time to the next", check.name);
+        }
+    }
+
+    #[test]
+    fn no_fact_is_reported_by_two_checks_and_every_prefix_names_facts() {
+        let mut owners = std::collections::BTreeMap::new();
+        for check in ALL {
+            for prefix in check.reports {
+                assert!(schema::under(prefix).next().is_some(), "{}: there is no fact at {prefix}", check.name);
+                for entry in schema::under(prefix) {
+                    let other = owners.insert(entry.path, check.name);
+                    assert_eq!(other, None, "{} is reported by {} too", entry.path, check.name);
+                }
+            }
+        }
+    }
+}

@@ -1,10 +1,15 @@
 //! The only door to the node: files, D-Bus, the journal, sockets. Everything else in the agent asks here.
 
 pub mod bus;
+pub mod files;
 pub mod journal;
+pub mod net;
+pub mod procs;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use files::ReadError;
 
 /// The node as seen from a root directory.
 #[derive(Debug, Clone)]
@@ -17,6 +22,11 @@ impl Host {
     /// The node whose file system is mounted at `root` (`/` for the agent's own).
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), bus: Arc::default() }
+    }
+
+    /// The root directory the node is seen from.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Where an absolute path of the node is to be found from here.

@@ -68,6 +68,7 @@ facts! {
     NODE_BOOTED_AT "node.booted_at" Time "When the kernel booted (/proc/stat btime).";
     NODE_KERNEL "node.kernel" Text "Kernel release.";
     NODE_OS "node.os" Text "PRETTY_NAME of /etc/os-release.";
+    NODE_CGROUP_VERSION "node.cgroup_version" Int "1 or 2; a hybrid hierarchy counts as 1, as it does for the kubelet.";
     NODE_IS_KUBERNETES "node.is_kubernetes" Bool "A kubelet unit, a kubelet process or a kubelet's configuration was found.";
     NODE_LOOKED_IN "node.looked_in" Texts "Where a kubelet was looked for.";
 
@@ -106,6 +107,11 @@ facts! {
     KUBELET_CONFIG_CGROUP_DRIVER_FROM "kubelet.config.cgroup_driver_from" Text "Where that was said.";
     KUBELET_CONFIG_PORT "kubelet.config.port" Int "Port of the kubelet's API (default 10250).";
     KUBELET_CONFIG_HEALTHZ_PORT "kubelet.config.healthz_port" Int "Port of /healthz (default 10248); 0 means off.";
+    KUBELET_CONFIG_HEALTHZ_ADDRESS "kubelet.config.healthz_address" Text "healthzBindAddress (default 127.0.0.1), as an address to connect to: 0.0.0.0 and :: are given as loopback.";
+    KUBELET_CONFIG_CERT_DIR "kubelet.config.cert_dir" Text "Directory of the kubelet's own certificates (--cert-dir, default pki beneath the kubelet's directory).";
+    KUBELET_CONFIG_SERVING_CERT "kubelet.config.serving_cert" Text "tlsCertFile; missing where the kubelet makes or requests its own.";
+    KUBELET_CONFIG_CLIENT_CA "kubelet.config.client_ca" Text "authentication.x509.clientCAFile; missing if none is set.";
+    KUBELET_CONFIG_UNKNOWN_FIELDS "kubelet.config.unknown_fields" Texts "Fields that KubeletConfiguration v1beta1 does not have, with file and line: the kubelet warns of them and goes on without.";
     KUBELET_CONFIG_STATIC_POD_PATH "kubelet.config.static_pod_path" Text "Directory of static pods, if any.";
     KUBELET_CONFIG_ROTATE_CERTIFICATES "kubelet.config.rotate_certificates" Bool "rotateCertificates in force.";
     KUBELET_CONFIG_RUNTIME_ENDPOINT "kubelet.config.runtime_endpoint" Text "CRI endpoint the kubelet is told to use (default unix:///run/containerd/containerd.sock).";
@@ -126,6 +132,7 @@ facts! {
     // Swap.
     SWAP_DEVICES "swap.devices" Records { path: Text, kind: Text, size_bytes: Int, used_bytes: Int } "Swap in use now (/proc/swaps).";
     SWAP_FSTAB "swap.fstab" Records { device: Text, line: Int, text: Text } "Active swap lines of /etc/fstab with their line numbers.";
+    SWAP_UNITS "swap.units" Texts "Unit files *.swap that are not masked and not made from fstab.";
 
     // The container runtime.
     RUNTIME_UNIT_NAME "runtime.unit.name" Text "Unit of the runtime: containerd.service, crio.service, docker.service, cri-docker.service; missing where it is part of the kubelet's unit (k3s, rke2).";

@@ -1,0 +1,66 @@
+//! What several checks share: looks that block, and the reasons for which a whole group of facts is missing.
+
+use nodewhy_diagnosis::facts::{FactValue, Key, schema};
+use nodewhy_diagnosis::{Facts, Missing, MissingKind};
+
+use super::{Look, Looking};
+use crate::host::ReadError;
+
+/// Runs a look that reads files on the blocking pool. If it panics, everything it reports is missing.
+pub(crate) fn blocking(look: Look, reports: &'static [&'static str], work: fn(&Look, &mut Facts)) -> Looking {
+    Box::pin(async move {
+        let began_at = look.began_at;
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut facts = Facts::new();
+            work(&look, &mut facts);
+            facts
+        });
+        match looked.await {
+            Ok(facts) => facts,
+            Err(panic) => all_missing(reports, began_at, &Missing::new(MissingKind::Failed, format!("the look itself broke: {panic}"))),
+        }
+    })
+}
+
+/// Facts in which everything under these prefixes is missing for one reason.
+pub(crate) fn all_missing(reports: &[&str], began_at: jiff::Timestamp, why: &Missing) -> Facts {
+    let mut facts = Facts::new();
+    miss_all(&mut facts, reports, began_at, why);
+    facts
+}
+
+/// Stores one reason for everything under these prefixes.
+pub(crate) fn miss_all(facts: &mut Facts, prefixes: &[&str], began_at: jiff::Timestamp, why: &Missing) {
+    for prefix in prefixes {
+        facts.miss_under(prefix, began_at, why);
+    }
+}
+
+/// The reason for which nothing about a kubelet can be looked at, if this host is no Kubernetes node.
+pub(crate) fn no_kubelet(look: &Look) -> Option<Missing> {
+    match look.known.known(schema::NODE_IS_KUBERNETES) {
+        Some(false) => Some(not_applicable("no kubelet was found on this host")),
+        _ => None,
+    }
+}
+
+/// There is nothing to look at.
+pub(crate) fn not_applicable(why: impl Into<String>) -> Missing {
+    Missing::new(MissingKind::NotApplicable, why)
+}
+
+/// The look failed.
+pub(crate) fn failed(why: impl Into<String>) -> Missing {
+    Missing::new(MissingKind::Failed, why)
+}
+
+/// A fact that this look builds on, or the reason for which what is built on it is missing too.
+pub(crate) fn needs<T: FactValue>(look: &Look, key: Key<T>) -> Result<T, Missing> {
+    let value = look.known.value(key.path())?;
+    T::from_value(value).ok_or_else(|| failed(format!("{} has another type than the schema says", key.path())))
+}
+
+/// Writes a value or the reason for which it could not be read.
+pub(crate) fn put<T: FactValue>(facts: &mut Facts, look: &Look, key: Key<T>, value: Result<T, ReadError>) {
+    facts.put(key, look.began_at, value.map_err(Missing::from));
+}
