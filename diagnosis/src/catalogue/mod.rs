@@ -11,16 +11,21 @@ use jiff::SignedDuration;
 use crate::model::{Layer, Severity};
 use crate::record::Source;
 
-pub use expr::{Expr, Truth};
+pub use expr::{Expr, ExprError, Scope, SightingScope, Truth};
 pub use load::{LoadError, LoadProblem};
 pub use matcher::{Matcher, MatcherSign, PatternError, Sighting, check_pattern};
-pub use template::Template;
+pub use template::{Filled, Template, TemplateError, word};
+
+/// Times of sightings remembered for `count` and `within`; the most that `count` can be.
+pub(crate) const MAX_TIMES: usize = 16;
 
 /// All causes, checked and compiled. Built once, shared, never changed.
 #[derive(Debug)]
 pub struct Catalogue {
     causes: Vec<Cause>,
     matcher: Matcher,
+    /// For each cause, the indices of all that it explains, directly or through another.
+    reach: Vec<std::collections::BTreeSet<usize>>,
 }
 
 /// One entry of the catalogue, compiled.
