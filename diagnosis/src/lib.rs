@@ -11,7 +11,7 @@ pub mod record;
 pub mod render;
 
 pub use catalogue::{Catalogue, LoadError};
-pub use diagnose::{Outcome, State, View, diagnose};
+pub use diagnose::{Mode, Outcome, State, View, diagnose};
 pub use facts::{Facts, Missing, MissingKind};
 pub use model::{Diagnosis, Verdict};
 pub use record::{LogRecord, Source};

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use nodewhy_diagnosis::catalogue::Sighting;
 use nodewhy_diagnosis::facts::Facts;
 use nodewhy_diagnosis::record::{LineParser, Lines, LogRecord, ParsedLine, Spoken};
-use nodewhy_diagnosis::{Catalogue, Diagnosis, State, View, diagnose};
+use nodewhy_diagnosis::{Catalogue, Diagnosis, Mode, State, View, diagnose};
 use serde::Serialize;
 
 use super::dying::{Kubelet, Life};
@@ -212,7 +212,7 @@ impl<'a> Judge<'a> {
     }
 
     fn step(&self, now: Timestamp, facts: &Facts, sightings: &[Sighting], prior: &State) -> nodewhy_diagnosis::Outcome {
-        let view = View { now, node: &self.node, machine_id: "", boot_id: "", facts, sightings, live: false };
+        let view = View { now, node: &self.node, facts, sightings, mode: Mode::Saved };
         diagnose(self.catalogue, &view, prior)
     }
 
