@@ -1,0 +1,84 @@
+//! Which checks to ask again, and how often: those whose facts an open case, or a cause just sighted, reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nodewhy_diagnosis::Catalogue;
+use nodewhy_diagnosis::catalogue::{Cause, Sighting, Sign};
+use tokio::time::Instant;
+
+use crate::checks;
+
+/// A unit that changes all the time does not make every check look all the time.
+const UNIT_COOLDOWN: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Hurry {
+    /// Checks that report what a cause reads.
+    checks_of: BTreeMap<String, BTreeSet<&'static str>>,
+    /// Causes present now.
+    open: BTreeSet<String>,
+    /// Checks ordered to look, not yet back.
+    awaited: BTreeSet<&'static str>,
+    told: BTreeSet<&'static str>,
+    unit_changed: Option<Instant>,
+}
+
+impl Hurry {
+    pub(super) fn new(catalogue: &Catalogue) -> Self {
+        let checks_of = catalogue.causes().iter().map(|cause| (cause.code.clone(), checks_of(cause))).collect();
+        Self { checks_of, open: BTreeSet::new(), awaited: BTreeSet::new(), told: BTreeSet::new(), unit_changed: None }
+    }
+
+    /// Checks to look at once because of these sightings of causes that are not open yet.
+    pub(super) fn for_sightings(&mut self, sightings: &[Sighting]) -> Vec<&'static str> {
+        let new: BTreeSet<&str> = sightings.iter().map(|sighting| sighting.code.as_str()).filter(|code| !self.open.contains(*code)).collect();
+        let wanted: BTreeSet<&'static str> = new.into_iter().filter_map(|code| self.checks_of.get(code)).flatten().copied().collect();
+        self.awaited.extend(&wanted);
+        wanted.into_iter().collect()
+    }
+
+    /// Checks to look at once because a unit changed: what it ran on may have changed as well.
+    pub(super) fn after_unit_change(&mut self) -> Vec<&'static str> {
+        let now = Instant::now();
+        if self.unit_changed.is_some_and(|at| now < at + UNIT_COOLDOWN) {
+            return Vec::new();
+        }
+        self.unit_changed = Some(now);
+        checks::ALL.iter().filter(|check| check.name != checks::UNITS.name).map(|check| check.name).collect()
+    }
+
+    pub(super) fn came_back(&mut self, check: &str) {
+        self.awaited.remove(check);
+    }
+
+    pub(super) fn all_came_back(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
+    /// Takes note of the causes present; gives the checks that have to hurry, if they are others than told last.
+    pub(super) fn open(&mut self, open: BTreeSet<String>) -> Option<BTreeSet<&'static str>> {
+        let wanted: BTreeSet<&'static str> = open.iter().filter_map(|code| self.checks_of.get(code)).flatten().copied().collect();
+        self.open = open;
+        self.awaited.clear();
+        (wanted != self.told).then(|| {
+            self.told.clone_from(&wanted);
+            wanted
+        })
+    }
+}
+
+/// Checks that report facts which the cause reads or quotes.
+fn checks_of(cause: &Cause) -> BTreeSet<&'static str> {
+    let mut paths: BTreeSet<&str> = cause.evidence.iter().map(String::as_str).collect();
+    for sign in &cause.signs {
+        match sign {
+            Sign::Fact(sign) => paths.extend(&sign.expr.paths),
+            Sign::Log(sign) => paths.extend(sign.ends.iter().flat_map(|expr| &expr.paths)),
+        }
+    }
+    paths.extend(cause.absent.iter().flat_map(|expr| &expr.paths));
+    let beneath = |path: &str, prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let reports = |check: &&checks::Check| paths.iter().any(|path| check.reports.iter().any(|prefix| beneath(path, prefix)));
+    checks::ALL.iter().filter(reports).map(|check| check.name).collect()
+}

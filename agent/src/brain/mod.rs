@@ -1,0 +1,276 @@
+//! The one loop: facts and sightings in, [`diagnose`], spool, and word to the ship. It takes all that is waiting before it judges.
+//!
+//! What makes a restart neither lose a transition nor make one twice: each entry of the spool holds the report, the state after it and
+//! the journal's cursor up to which the state has taken everything in. After a kill at any point the agent goes on from the last entry:
+//! what was not in it is read from the journal again and judged again, with the same result.
+
+mod hurry;
+mod judge;
+mod settle;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nodewhy_diagnosis::catalogue::Sighting;
+use nodewhy_diagnosis::{Catalogue, Diagnosis, Facts, State};
+use nodewhy_proto::v1::Hello;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+
+use crate::host::Host;
+use crate::host::journal::{Batch, Follower};
+use crate::identity::Identity;
+use crate::notify::Notifier;
+use crate::schedule::{Looked, Order};
+use crate::ship::Link;
+use crate::spool::Spool;
+
+use hurry::Hurry;
+use settle::Settling;
+
+/// Even if nothing says that anything changed.
+const JUDGE_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// What waits for time to pass is not looked at more often than this.
+const JUDGE_AT_MOST_EVERY: Duration = Duration::from_millis(100);
+/// How long a new sighting waits for the facts that its cause quotes to be read again.
+const HOLD: Duration = Duration::from_millis(30);
+/// Sightings that may wait for a judgement before one is made all the same.
+const MAX_WAITING: usize = 8192;
+
+/// What the brain is connected to.
+pub struct Inputs {
+    /// From the checks.
+    pub looked: mpsc::Receiver<Looked>,
+    /// From the units' watch.
+    pub units: mpsc::Receiver<Facts>,
+    /// From the journal.
+    pub batches: mpsc::Receiver<Batch>,
+    /// From the ship.
+    pub link: watch::Receiver<Link>,
+    /// True when it is time to end.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+/// Whom the brain tells.
+pub struct Outputs {
+    /// The scheduler.
+    pub orders: mpsc::Sender<Order>,
+    /// What is known, for the watch.
+    pub known: watch::Sender<Arc<Facts>>,
+    /// How the agent introduces itself; set when the first judgement is made.
+    pub hello: watch::Sender<Option<Hello>>,
+    /// A report was appended.
+    pub more: Arc<Notify>,
+    /// Something was appended that should be made safe against a power failure.
+    pub to_sync: Arc<Notify>,
+    /// systemd.
+    pub notifier: Notifier,
+}
+
+/// What the brain starts from.
+pub struct Start {
+    /// The node.
+    pub host: Arc<Host>,
+    /// What can be wrong.
+    pub catalogue: Arc<Catalogue>,
+    /// The name from the configuration.
+    pub node_name: Option<String>,
+    /// State as recovered.
+    pub state: State,
+    /// Cursor as recovered.
+    pub cursor: String,
+    /// Facts known without looking (checks that are disabled).
+    pub facts: Facts,
+    /// Names of the checks that will report.
+    pub checks: BTreeSet<&'static str>,
+    /// Where entries go.
+    pub spool: Arc<Mutex<Spool>>,
+    /// The journal, for the time up to which it was read.
+    pub journal: Arc<Follower>,
+}
+
+/// See the module.
+pub struct Brain {
+    start: Start,
+    inputs: Inputs,
+    outputs: Outputs,
+    facts: Facts,
+    state: State,
+    cursor: String,
+    /// Set with the first judgement.
+    identity: Option<Identity>,
+    waiting: Vec<Sighting>,
+    settling: Option<Settling>,
+    hurry: Hurry,
+    /// A fact's value or reason, or the link, changed since the last judgement.
+    changed: bool,
+    /// Until then a judgement waits for the facts it was ordered.
+    hold: Option<Instant>,
+    judged: Instant,
+    wake: Option<Instant>,
+    /// As reported last, without what changes all the time.
+    reported: Option<Diagnosis>,
+    reported_at: Option<Instant>,
+    /// The stream was there at the last judgement.
+    attached: bool,
+    /// The journal has been read and taken in up to here.
+    read_up_to: Option<Timestamp>,
+    disk_error: Option<String>,
+    appended: judge::Appended,
+}
+
+impl Brain {
+    /// A brain; [`Brain::run`] makes it work.
+    pub fn new(start: Start, inputs: Inputs, outputs: Outputs) -> Self {
+        let settling = Settling::new(start.checks.clone());
+        let hurry = Hurry::new(&start.catalogue);
+        Self {
+            facts: start.facts.clone(),
+            state: start.state.clone(),
+            cursor: start.cursor.clone(),
+            start,
+            inputs,
+            outputs,
+            identity: None,
+            waiting: Vec::new(),
+            settling: Some(settling),
+            hurry,
+            changed: true,
+            hold: None,
+            judged: Instant::now(),
+            wake: None,
+            reported: None,
+            reported_at: None,
+            attached: false,
+            read_up_to: None,
+            disk_error: None,
+            appended: judge::Appended::default(),
+        }
+    }
+
+    /// Thinks until told to end. What is known by then is in the spool when this returns.
+    pub async fn run(mut self) {
+        let mut beat = self.outputs.notifier.beat();
+        loop {
+            let next = self.next_wake();
+            tokio::select! {
+                Some(looked) = self.inputs.looked.recv() => self.take_looked(looked),
+                Some(facts) = self.inputs.units.recv() => self.take_units(facts),
+                Some(batch) = self.inputs.batches.recv() => self.take_batch(batch),
+                Ok(()) = self.inputs.link.changed() => self.changed = true,
+                () = tokio::time::sleep_until(next) => {}
+                _ = beat.tick() => self.outputs.notifier.alive(),
+                _ = self.inputs.shutdown.wait_for(|end| *end) => break,
+            }
+            self.take_all_waiting();
+            if self.is_time_to_judge() {
+                self.judge();
+            }
+        }
+        self.outputs.notifier.stopping();
+        self.save();
+    }
+
+    fn take_all_waiting(&mut self) {
+        // Before the batches, so that it is not ahead of them.
+        self.read_up_to = self.start.journal.read_up_to();
+        while let Ok(looked) = self.inputs.looked.try_recv() {
+            self.take_looked(looked);
+        }
+        while let Ok(facts) = self.inputs.units.try_recv() {
+            self.take_units(facts);
+        }
+        while self.waiting.len() < MAX_WAITING
+            && let Ok(batch) = self.inputs.batches.try_recv()
+        {
+            self.take_batch(batch);
+        }
+    }
+
+    fn take_looked(&mut self, looked: Looked) {
+        if let Some(settling) = &mut self.settling {
+            settling.looked(looked.check);
+        }
+        self.hurry.came_back(looked.check);
+        if self.facts.absorb(looked.facts) {
+            self.changed = true;
+            self.outputs.known.send_replace(Arc::new(self.facts.clone()));
+        }
+    }
+
+    fn take_units(&mut self, facts: Facts) {
+        self.order(Order::Learn(facts.clone()));
+        if self.facts.absorb(facts) {
+            self.changed = true;
+            let checks = self.hurry.after_unit_change();
+            self.order(Order::LookNow(checks));
+        }
+    }
+
+    fn take_batch(&mut self, batch: Batch) {
+        if let Some(settling) = &mut self.settling
+            && batch.caught_up
+        {
+            settling.caught_up();
+        }
+        let wanted = self.hurry.for_sightings(&batch.sightings);
+        self.waiting.extend(batch.sightings);
+        if let Some(cursor) = batch.cursor {
+            self.cursor = cursor;
+            self.appended.cursor_moved();
+        }
+        self.changed |= self.facts.absorb(batch.facts);
+        if !wanted.is_empty() && self.settling.is_none() {
+            self.hold.get_or_insert_with(|| Instant::now() + HOLD);
+            self.order(Order::LookNow(wanted));
+        }
+    }
+
+    fn order(&self, order: Order) {
+        // Never waits: the scheduler may be waiting for the brain. An order lost in a full queue is one of very many.
+        if self.outputs.orders.try_send(order).is_err() {
+            tracing::debug!("the scheduler does not take orders");
+        }
+    }
+
+    fn is_time_to_judge(&mut self) -> bool {
+        let now = Instant::now();
+        if let Some(settling) = &self.settling {
+            if !settling.is_over(now) && self.waiting.len() < MAX_WAITING {
+                return false;
+            }
+            self.settling = None;
+            return true;
+        }
+        if let Some(until) = self.hold {
+            if now < until && !self.hurry.all_came_back() {
+                return false;
+            }
+            self.hold = None;
+        }
+        let due = self.wake.is_some_and(|wake| wake <= now) || self.judged + JUDGE_AT_LEAST_EVERY <= now;
+        // With nothing present or pending, facts that did not change cannot change the judgement.
+        self.changed || !self.waiting.is_empty() || due || self.appended.is_due(now)
+    }
+
+    fn next_wake(&self) -> Instant {
+        let now = Instant::now();
+        if let Some(settling) = &self.settling {
+            return settling.ends();
+        }
+        let judge = self.wake.map_or(self.judged + JUDGE_AT_LEAST_EVERY, |wake| wake.max(self.judged + JUDGE_AT_MOST_EVERY));
+        let times = [Some(judge), Some(self.judged + JUDGE_AT_LEAST_EVERY), self.hold, self.appended.due()];
+        times.into_iter().flatten().min().unwrap_or(now)
+    }
+}
+
+/// From a wall-clock moment to one of this clock.
+fn instant_of(at: Timestamp, now: Timestamp) -> Instant {
+    let ahead = Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO);
+    Instant::now() + ahead
+}
+
+#[cfg(test)]
+mod tests;
