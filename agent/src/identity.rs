@@ -21,7 +21,7 @@ impl Identity {
     /// From the configuration, else as the facts know it, else as the node's files say.
     pub fn new(host: &Host, configured: Option<&str>, facts: &Facts) -> Self {
         let read = |path: &str| {
-            let text = std::fs::read_to_string(host.path(path)).unwrap_or_default();
+            let text = host.read_line(path).unwrap_or_default();
             text.trim().chars().take(253).filter(|c| !c.is_control()).collect::<String>()
         };
         // The kubelet's own default (pkg/util/node, GetHostname): the host name in lower case.

@@ -1,10 +1,16 @@
 //! nodewhy-agent: looks at the node, diagnoses, reports. See ARCHITECTURE.md.
 
+pub mod brain;
+#[allow(clippy::disallowed_methods, reason = "the agent's own configuration, in its own mount namespace")]
+pub mod catalogue;
 pub mod checks;
+pub mod cli;
 #[allow(clippy::disallowed_methods, reason = "the agent's own configuration, in its own mount namespace")]
 pub mod config;
 #[allow(clippy::disallowed_methods, reason = "the door itself")]
 pub mod host;
+pub mod identity;
+pub mod notify;
 pub mod schedule;
 #[allow(clippy::disallowed_methods, reason = "the agent's own certificates")]
 pub mod ship;

@@ -32,7 +32,8 @@ impl Hurry {
 
     /// Checks to look at once because of these sightings of causes that are not open yet.
     pub(super) fn for_sightings(&mut self, sightings: &[Sighting]) -> Vec<&'static str> {
-        let new: BTreeSet<&str> = sightings.iter().map(|sighting| sighting.code.as_str()).filter(|code| !self.open.contains(*code)).collect();
+        let new: BTreeSet<&str> =
+            sightings.iter().map(|sighting| sighting.code.as_str()).filter(|code| !self.open.contains(*code)).collect();
         let wanted: BTreeSet<&'static str> = new.into_iter().filter_map(|code| self.checks_of.get(code)).flatten().copied().collect();
         self.awaited.extend(&wanted);
         wanted.into_iter().collect()

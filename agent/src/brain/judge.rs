@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nodewhy_diagnosis::diagnose::Mode;
 use nodewhy_diagnosis::facts::schema as s;
 use nodewhy_diagnosis::model::{Transition, TransitionKind};
 use nodewhy_diagnosis::render::verdict_word;
@@ -60,15 +61,7 @@ impl Brain {
             self.facts.set(s::LOGS_READ_UP_TO, read_up_to, read_up_to);
         }
         let identity = self.identify();
-        let view = View {
-            now,
-            node: &identity.node,
-            machine_id: &identity.machine_id,
-            boot_id: &identity.boot_id,
-            facts: &self.facts,
-            sightings: &self.waiting,
-            live: true,
-        };
+        let view = View { now, node: &identity.node, facts: &self.facts, sightings: &self.waiting, mode: Mode::Live };
         let outcome = diagnose(&self.start.catalogue, &view, &self.state);
         if outcome.state != self.state {
             self.appended.save_within(SAVE_STATE);
@@ -93,8 +86,8 @@ impl Brain {
         let identity = self.identity.get_or_insert_with(|| Identity::new(&start.host, start.node_name.as_deref(), facts)).clone();
         let hello = identity.hello(&self.facts);
         self.outputs.hello.send_if_modified(|old| {
-            let changed = old.as_ref() != Some(&hello);
-            *old = Some(hello);
+            let changed = *old != hello;
+            *old = hello;
             changed
         });
         identity
@@ -103,7 +96,7 @@ impl Brain {
     fn keep(&mut self, identity: &Identity, diagnosis: &Diagnosis, transitions: &[Transition]) {
         let report = self.is_to_report(diagnosis, transitions).then(|| {
             Report {
-                at: Some(nodewhy_wire::timestamp_to_wire(diagnosis.at)),
+                at: Some(nodewhy_wire::time_to_wire(diagnosis.at)),
                 boot_id: identity.boot_id.clone(),
                 diagnosis: Some(nodewhy_wire::diagnosis_to_wire(diagnosis)),
                 transitions: transitions.iter().map(nodewhy_wire::transition_to_wire).collect(),

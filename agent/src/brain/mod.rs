@@ -59,8 +59,8 @@ pub struct Outputs {
     pub orders: mpsc::Sender<Order>,
     /// What is known, for the watch.
     pub known: watch::Sender<Arc<Facts>>,
-    /// How the agent introduces itself; set when the first judgement is made.
-    pub hello: watch::Sender<Option<Hello>>,
+    /// How the agent introduces itself; its node is empty until the first judgement is made.
+    pub hello: watch::Sender<Hello>,
     /// A report was appended.
     pub more: Arc<Notify>,
     /// Something was appended that should be made safe against a power failure.
@@ -155,14 +155,23 @@ impl Brain {
         let mut beat = self.outputs.notifier.beat();
         loop {
             let next = self.next_wake();
-            tokio::select! {
-                Some(looked) = self.inputs.looked.recv() => self.take_looked(looked),
-                Some(facts) = self.inputs.units.recv() => self.take_units(facts),
-                Some(batch) = self.inputs.batches.recv() => self.take_batch(batch),
-                Ok(()) = self.inputs.link.changed() => self.changed = true,
-                () = tokio::time::sleep_until(next) => {}
-                _ = beat.tick() => self.outputs.notifier.alive(),
-                _ = self.inputs.shutdown.wait_for(|end| *end) => break,
+            let inputs = &mut self.inputs;
+            let heard = tokio::select! {
+                Some(looked) = inputs.looked.recv() => Heard::Looked(looked),
+                Some(facts) = inputs.units.recv() => Heard::Units(facts),
+                Some(batch) = inputs.batches.recv() => Heard::Batch(batch),
+                Ok(()) = inputs.link.changed() => Heard::Link,
+                () = tokio::time::sleep_until(next) => Heard::Time,
+                _ = beat.tick() => Heard::Beat,
+                _ = inputs.shutdown.wait_for(|end| *end) => break,
+            };
+            match heard {
+                Heard::Looked(looked) => self.take_looked(looked),
+                Heard::Units(facts) => self.take_units(facts),
+                Heard::Batch(batch) => self.take_batch(batch),
+                Heard::Link => self.changed = true,
+                Heard::Time => {}
+                Heard::Beat => self.outputs.notifier.alive(),
             }
             self.take_all_waiting();
             if self.is_time_to_judge() {
@@ -264,6 +273,16 @@ impl Brain {
         let times = [Some(judge), Some(self.judged + JUDGE_AT_LEAST_EVERY), self.hold, self.appended.due()];
         times.into_iter().flatten().min().unwrap_or(now)
     }
+}
+
+/// What the brain was woken by.
+enum Heard {
+    Looked(Looked),
+    Units(Facts),
+    Batch(Batch),
+    Link,
+    Time,
+    Beat,
 }
 
 /// From a wall-clock moment to one of this clock.

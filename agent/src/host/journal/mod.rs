@@ -13,7 +13,7 @@ use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nodewhy_diagnosis::catalogue::Sighting;
+use nodewhy_diagnosis::catalogue::{Matcher, Sighting};
 use nodewhy_diagnosis::facts::schema as s;
 use nodewhy_diagnosis::{Catalogue, Facts, Missing};
 use tokio::sync::mpsc;
@@ -61,9 +61,17 @@ impl Follower {
     /// # Errors
     /// The system has no thread to give.
     pub fn start(host: Arc<Host>, catalogue: Arc<Catalogue>, from: From, out: mpsc::Sender<Batch>) -> std::io::Result<Self> {
+        Self::start_with(host, catalogue, from, out)
+    }
+
+    /// [`Follower::start`] for whatever holds a matcher.
+    fn start_with<M>(host: Arc<Host>, matcher: Arc<M>, from: From, out: mpsc::Sender<Batch>) -> std::io::Result<Self>
+    where
+        M: HasMatcher + Send + Sync + 'static,
+    {
         let (wake, woken) = std_mpsc::sync_channel(4);
         let position = Arc::<SharedPosition>::default();
-        let thread = thread::Thread::new(host, catalogue, from, out, woken, Arc::clone(&position));
+        let thread = thread::Thread::new(host, matcher, from, out, woken, Arc::clone(&position));
         // Decompression and the matcher keep their buffers on the heap.
         std::thread::Builder::new().name("journal".to_owned()).stack_size(256 << 10).spawn(move || thread.run())?;
         Ok(Self { wake, position })
@@ -78,6 +86,23 @@ impl Follower {
     /// Everything that the journal held up to this time has been handed over.
     pub fn read_up_to(&self) -> Option<Timestamp> {
         self.position.get()
+    }
+}
+
+/// What a follower recognises with.
+trait HasMatcher {
+    fn matcher(&self) -> &Matcher;
+}
+
+impl HasMatcher for Catalogue {
+    fn matcher(&self) -> &Matcher {
+        Catalogue::matcher(self)
+    }
+}
+
+impl HasMatcher for Matcher {
+    fn matcher(&self) -> &Matcher {
+        self
     }
 }
 

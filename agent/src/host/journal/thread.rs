@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use nodewhy_diagnosis::catalogue::Sighting;
 use nodewhy_diagnosis::facts::schema as s;
-use nodewhy_diagnosis::{Catalogue, Missing, MissingKind};
+use nodewhy_diagnosis::{Missing, MissingKind};
 use tokio::sync::mpsc;
 
 use super::reader::{Reader, Resumed};
-use super::{Batch, From, Host, MAX_SIGHTINGS, readable, unreadable};
+use super::{Batch, From, HasMatcher, Host, MAX_SIGHTINGS, readable, unreadable};
 
 /// Ten looks a second cost 0.04 % of a core and find an entry 50 ms after it was written, on average.
 const TICK: Duration = Duration::from_millis(100);
@@ -43,9 +43,9 @@ impl SharedPosition {
     }
 }
 
-pub(super) struct Thread {
+pub(super) struct Thread<M> {
     host: Arc<Host>,
-    catalogue: Arc<Catalogue>,
+    matcher: Arc<M>,
     from: From,
     out: mpsc::Sender<Batch>,
     woken: Receiver<()>,
@@ -65,16 +65,16 @@ enum End {
     Reopen,
 }
 
-impl Thread {
+impl<M: HasMatcher> Thread<M> {
     pub(super) fn new(
         host: Arc<Host>,
-        catalogue: Arc<Catalogue>,
+        matcher: Arc<M>,
         from: From,
         out: mpsc::Sender<Batch>,
         woken: Receiver<()>,
         position: Arc<SharedPosition>,
     ) -> Self {
-        Self { host, catalogue, from, out, woken, position, gap: String::new(), told_damaged: 0, burst: None }
+        Self { host, matcher, from, out, woken, position, gap: String::new(), told_damaged: 0, burst: None }
     }
 
     pub(super) fn run(mut self) {
@@ -83,7 +83,8 @@ impl Thread {
                 Ok(reader) => self.follow(reader),
                 Err(missing) => self.told_unreadable(&missing),
             };
-            if matches!(end, End::Stop) {
+            // Opening again and again without a pause would be a busy loop.
+            if matches!(end, End::Stop) || self.woken.recv_timeout(TICK) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
         }
@@ -127,7 +128,7 @@ impl Thread {
             }
         }
         let read_up_to = Timestamp::now();
-        let scan = reader.scan_boot(self.catalogue.matcher(), SCAN_BUDGET);
+        let scan = reader.scan_boot(self.matcher.matcher(), SCAN_BUDGET);
         self.gap = match lost {
             Some(why) => format!("{why}; the journal of this boot was read again from its end back. {}", scan.gap()).trim().to_owned(),
             None => scan.gap(),
@@ -180,7 +181,7 @@ impl Thread {
     fn drain(&self, reader: &mut Reader) -> Result<Drained, systemd::Error> {
         let mut drained = Drained::default();
         while drained.entries < BATCH_ENTRIES && drained.sightings.len() < BATCH_SIGHTINGS {
-            match reader.next(self.catalogue.matcher())? {
+            match reader.next(self.matcher.matcher())? {
                 Some(found) => {
                     drained.entries += 1;
                     drained.sightings.extend(found);

@@ -1,0 +1,183 @@
+//! The command line.
+
+mod causes;
+mod check;
+mod output;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::config::Config;
+use crate::host::Host;
+
+/// Exit codes; scripts depend on them.
+mod exit {
+    pub(super) const HEALTHY: u8 = 0;
+    pub(super) const DEGRADED: u8 = 1;
+    pub(super) const CRITICAL: u8 = 2;
+    pub(super) const COULD_NOT_LOOK: u8 = 3;
+    pub(super) const USAGE: u8 = 64;
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nodewhy-agent check                     why is this node NotReady? one look now, in the terminal
+  nodewhy-agent check --output json       the same for scripts
+  nodewhy-agent --root /host check        from a container that has the node mounted at /host
+  nodewhy-agent run                       the daemon (systemd: Type=notify)
+  nodewhy-agent causes explain swap-enabled
+
+Exit codes of check: 0 healthy, 1 degraded, 2 a critical cause, 3 could not look, 64 usage.";
+
+/// Why is this Kubernetes node NotReady: by cause, with evidence and the fix.
+#[derive(Debug, Parser)]
+#[command(name = "nodewhy-agent", version, about, after_help = EXAMPLES, max_term_width = 120, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct NodeArgs {
+    /// Directory at which the node's root file system is (a DaemonSet mounts it at /host)
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    /// Configuration file [default: /etc/nodewhy/agent.yaml if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at everything once, now, and say what is wrong
+    #[command(
+        after_help = "Examples:\n  nodewhy-agent check\n  nodewhy-agent check --output json | jq -r '.causes[] | select(.root) | .code'\n\nExit codes: 0 healthy, 1 degraded, 2 a critical cause, 3 could not look."
+    )]
+    Check {
+        /// How to print
+        #[arg(long, short, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Watch this node and report to the collector
+    #[command(
+        after_help = "Example:\n  nodewhy-agent run --config /etc/nodewhy/agent.yaml\n\nLogs to stderr; NODEWHY_LOG=debug says more. SIGTERM ends it."
+    )]
+    Run,
+    /// What can be wrong with a node: the catalogue
+    #[command(
+        after_help = "Examples:\n  nodewhy-agent causes list\n  nodewhy-agent causes explain swap-enabled\n  nodewhy-agent causes lint /etc/nodewhy/causes.d/*.yaml"
+    )]
+    Causes {
+        #[command(subcommand)]
+        what: CausesCommand,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  nodewhy-agent completions bash > /etc/bash_completion.d/nodewhy-agent")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CausesCommand {
+    /// All causes, one a line
+    List {
+        /// How to print
+        #[arg(long, short, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// One cause: what it means, how nodewhy knows, what to do
+    Explain {
+        /// Its code, as `list` shows it
+        code: String,
+    },
+    /// Check cause files; exit code 3 if any is refused
+    Lint {
+        /// Files to check
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts
+    Json,
+    /// For scripts
+    Yaml,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            output::clap(&error);
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::HEALTHY });
+        }
+    };
+    // One TLS stack: rustls with ring. A second call would be an error that changes nothing.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    if let Command::Completions { shell } = cli.command {
+        output::raw(&completions(shell));
+        return ExitCode::from(exit::HEALTHY);
+    }
+    let config = match Config::read(cli.node.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            output::error(&error);
+            return ExitCode::from(exit::COULD_NOT_LOOK);
+        }
+    };
+    let host = Arc::new(Host::new(&cli.node.root));
+    let result = match cli.command {
+        Command::Check { output } => check::check(host, &config, output),
+        Command::Run => run::run(host, config),
+        Command::Causes { what: CausesCommand::List { output } } => causes::list(&config, output),
+        Command::Causes { what: CausesCommand::Explain { code } } => causes::explain(&config, &code),
+        Command::Causes { what: CausesCommand::Lint { files } } => Ok(causes::lint(&files)),
+        Command::Completions { .. } => Ok(exit::HEALTHY),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::error(error.as_ref());
+            ExitCode::from(exit::COULD_NOT_LOOK)
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "nodewhy-agent", &mut script);
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_has_help() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+        }
+    }
+
+    #[test]
+    fn completions_know_the_commands() {
+        let script = String::from_utf8(completions(clap_complete::Shell::Bash)).expect("text");
+        assert!(script.contains("check") && script.contains("causes"));
+    }
+}
