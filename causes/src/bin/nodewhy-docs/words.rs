@@ -1,0 +1,48 @@
+//! Values of the catalogue in words.
+
+use jiff::SignedDuration;
+use nodewhy_diagnosis::Source;
+use nodewhy_diagnosis::model::{Layer, Severity};
+
+pub(crate) fn layer(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Hardware => "hardware",
+        Layer::Kernel => "kernel",
+        Layer::Storage => "storage",
+        Layer::Network => "network",
+        Layer::Time => "time",
+        Layer::Runtime => "runtime",
+        Layer::Kubelet => "kubelet",
+        Layer::ControlPlane => "control plane",
+        Layer::Workload => "workload",
+    }
+}
+
+pub(crate) fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "critical: the node cannot be Ready, or will not stay so",
+        Severity::Warning => "warning: the node is degraded, or will break",
+        Severity::Info => "info",
+    }
+}
+
+pub(crate) fn sources(sources: &[Source]) -> String {
+    sources
+        .iter()
+        .map(|source| format!("{source:?}").to_lowercase())
+        .collect::<Vec<_>>()
+        .join(", ")
+        .replace("controlplane", "control plane")
+}
+
+pub(crate) fn duration(duration: SignedDuration) -> String {
+    format!("{duration:#}")
+}
+
+/// Code in Markdown, also if it holds backticks.
+pub(crate) fn code(text: &str) -> String {
+    match text.contains('`') {
+        false => format!("`{text}`"),
+        true => format!("`` {text} ``"),
+    }
+}
