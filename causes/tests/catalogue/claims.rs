@@ -1,0 +1,151 @@
+//! Every example is recognised by its own sign and claimed by no other cause.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use nodewhy_causes::catalogue;
+use nodewhy_diagnosis::catalogue::{Cause, LogSign, Sign};
+use nodewhy_diagnosis::record::Source;
+
+use crate::support::record;
+
+fn log_signs(cause: &Cause) -> impl Iterator<Item = (usize, &LogSign)> {
+    cause.signs.iter().enumerate().filter_map(|(index, sign)| match sign {
+        Sign::Log(log) => Some((index, log)),
+        Sign::Fact(_) => None,
+    })
+}
+
+fn claimed_by(source: Source, line: &str) -> BTreeSet<(String, usize)> {
+    let sightings = catalogue().matcher().recognise(&record(source, line), Timestamp::UNIX_EPOCH);
+    sightings.into_iter().map(|sighting| (sighting.code, sighting.sign)).collect()
+}
+
+#[test]
+fn every_example_is_recognised_by_its_own_sign_and_claimed_by_no_other_cause() {
+    let mut wrong = Vec::new();
+    for cause in catalogue().causes() {
+        for (index, sign) in log_signs(cause) {
+            for example in &sign.examples {
+                // As the journal gives it, from every source the sign listens to; and as a line pasted without a speaker.
+                for source in sign.from.iter().copied().chain([Source::Unknown]) {
+                    let claims = claimed_by(source, example);
+                    if !claims.contains(&(cause.code.clone(), index)) {
+                        wrong.push(format!("{} sign {index} misses its own ({source:?}): {example}", cause.code));
+                    }
+                    for (other, sign) in claims.iter().filter(|(code, _)| *code != cause.code) {
+                        wrong.push(format!("{other} sign {sign} claims an example of {} ({source:?}): {example}", cause.code));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_line_from_another_program_is_not_taken_for_the_kubelets() {
+    for cause in catalogue().causes() {
+        for (index, sign) in log_signs(cause).filter(|(_, sign)| sign.from == [Source::Kubelet]) {
+            for example in &sign.examples {
+                let claims = claimed_by(Source::Other, example);
+                assert!(!claims.contains(&(cause.code.clone(), index)), "{} listens to others than the kubelet: {example}", cause.code);
+            }
+        }
+    }
+}
+
+/// Lines that a healthy node prints; each looks like a cause and is none.
+const HARMLESS: &[(Source, &str)] = &[
+    (
+        Source::Kubelet,
+        r#"E1122 00:51:54.600210    7147 kubelet.go:2661] "Skipping pod synchronization" err="[container runtime status check may not have completed yet, PLEG is not healthy: pleg has yet to be successful]""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I1122 00:51:54.508713    7147 factory.go:220] Registration of the crio container factory failed: Get "http://%2Fvar%2Frun%2Fcrio%2Fcrio.sock/info": dial unix /var/run/crio/crio.sock: connect: no such file or directory"#,
+    ),
+    (
+        Source::Kubelet,
+        r#"E1122 00:51:54.700110    7147 kubelet.go:1743] "Image garbage collection failed once. Stats initialization may not have completed yet" err="invalid capacity 0 on image filesystem""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I0721 03:20:18.104471    1322 kubelet_node_status.go:696] "Recording event message for node" node="w1" event="NodeHasSufficientMemory""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I0721 03:20:18.104502    1322 kubelet_node_status.go:696] "Recording event message for node" node="w1" event="NodeHasNoDiskPressure""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I0721 03:20:18.104533    1322 kubelet_node_status.go:696] "Recording event message for node" node="w1" event="NodeHasSufficientPID""#,
+    ),
+    (Source::Kubelet, r#"W0418 10:00:00.000000    1500 feature_gate.go:352] unrecognized feature gate: SomethingNew"#),
+    (
+        Source::Kubelet,
+        r#"Flag --fail-swap-on has been deprecated, This parameter should be set via the config file specified by the Kubelet's --config flag."#,
+    ),
+    (
+        Source::Kubelet,
+        r#"W0418 10:00:00.000000    1500 server.go:100] "Using lenient decoding as strict decoding failed" err="strict decoding error: unknown field \"dynamicKubeletConfig\"""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"W0418 10:00:01.000000    1500 logging.go:55] [core] [Channel #1 SubChannel #2] grpc: addrConn.createTransport failed to connect to {Addr: "/run/containerd/containerd.sock", ServerName: "localhost", }. Err: connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: no such file or directory""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"E0418 10:00:02.000000    1500 csi_plugin.go:300] "Failed to dial plugin" err="rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix /var/lib/kubelet/plugins/csi-nfs/csi.sock: connect: connection refused\"""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I0418 10:00:03.000000    1500 prober.go:107] "Probe failed" probeType="Readiness" pod="kube-system/kube-apiserver-cp1" containerName="kube-apiserver" probeResult="failure" output="Get \"https://10.0.0.5:6443/readyz\": dial tcp 10.0.0.5:6443: connect: connection refused""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"E0418 10:00:04.000000    1500 pod_workers.go:1298] "Error syncing pod, skipping" err="failed to \"StartContainer\" for \"app\" with CrashLoopBackOff: \"back-off 5m0s restarting failed container=app\"" pod="default/app-0""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"E0418 10:00:05.000000    1500 reflector.go:158] "Unhandled Error" err="object-\"default\"/\"app-config\": Failed to watch *v1.ConfigMap: failed to list *v1.ConfigMap: configmaps \"app-config\" is forbidden: User \"system:node:w1\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\": no relationship found between node 'w1' and this object""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"E0418 10:00:06.000000    1500 log.go:32] "RuntimeConfig from runtime service failed" err="rpc error: code = Unimplemented desc = unknown method RuntimeConfig for service runtime.v1.RuntimeService""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I0418 10:00:07.000000    1500 log.go:245] http: TLS handshake error from 10.0.0.9:40122: remote error: tls: bad certificate"#,
+    ),
+    (
+        Source::Runtime,
+        r#"time="2025-01-01T00:00:00.000000000Z" level=error msg="failed to load cni during init, please check CRI plugin status before setting up network for pods" error="cni config load failed: no network config found in /etc/cni/net.d: cni plugin not initialized: failed to load cni config""#,
+    ),
+    (
+        Source::Runtime,
+        r#"time="2025-01-01T00:00:00.000000000Z" level=info msg="skip loading plugin" error="path /var/lib/containerd/io.containerd.snapshotter.v1.btrfs (ext4) must be a btrfs filesystem to be used with the btrfs snapshotter: skip plugin""#,
+    ),
+    (Source::Systemd, "kubelet.service: Deactivated successfully."),
+    (Source::Systemd, "Stopped kubelet: The Kubernetes Node Agent."),
+    (Source::Systemd, "kubelet.service: Scheduled restart job, restart counter is at 1."),
+    (Source::Systemd, "cron.service: Failed with result 'exit-code'."),
+    (Source::Kernel, "EXT4-fs (sda1): mounted filesystem with ordered data mode. Opts: (null). Quota mode: none."),
+    (Source::Kernel, "EXT4-fs (sda1): re-mounted. Opts: errors=remount-ro"),
+    (Source::Other, "The connection to the server localhost:8080 was refused - did you specify the right host or port?"),
+    (Source::Other, "Get \"https://10.96.0.1:443/api/v1/namespaces\": dial tcp 10.96.0.1:443: i/o timeout"),
+];
+
+#[test]
+fn what_healthy_nodes_print_is_no_sign_of_anything_critical() {
+    let mut wrong = Vec::new();
+    for (source, line) in HARMLESS {
+        for (code, index) in claimed_by(*source, line) {
+            let alone = log_signs(catalogue().cause(&code).unwrap()).any(|(at, sign)| at == index && sign.count == 1);
+            if alone {
+                wrong.push(format!("{code} sign {index}: {line}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,72 @@
+//! Building records and facts from the words of a test.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use nodewhy_diagnosis::facts::{Fact, FactType, Facts, Missing, MissingKind, Value, schema};
+use nodewhy_diagnosis::record::{Klog, LogRecord, Source};
+use serde_json::Value as Json;
+
+/// A record without a time of its own.
+pub(crate) fn record(source: Source, message: &str) -> LogRecord<'_> {
+    LogRecord { at: None, source, unit: "", priority: None, klog: Klog::parse(message), message, cursor: "" }
+}
+
+/// Facts by their dotted paths, all read at `at`. `{missing: hung}` is a missing one; times may be relative to `at` (`-3h`).
+pub(crate) fn insert(facts: &mut Facts, by_path: &BTreeMap<String, Json>, at: Timestamp) {
+    for (path, json) in by_path {
+        let value = match json.get("missing").and_then(Json::as_str) {
+            Some(kind) => {
+                let kind = serde_json::from_value::<MissingKind>(Json::from(kind)).unwrap_or_else(|error| panic!("{path}: {error}"));
+                let why = Missing::new(kind, "not to be had in this story");
+                let paths: Vec<_> = schema::under(path).map(|entry| entry.path).collect();
+                assert!(!paths.is_empty(), "{path} is neither a fact nor a branch");
+                for path in paths {
+                    facts.insert(path, Fact { value: Err(why.clone()), read_at: at });
+                }
+                continue;
+            }
+            None => {
+                let entry = schema::entry(path).unwrap_or_else(|| panic!("{path} is no fact"));
+                value(entry.kind, json, at).unwrap_or_else(|| panic!("{path}: {json} is not of type {:?}", entry.kind))
+            }
+        };
+        facts.insert(path, Fact { value: Ok(value), read_at: at });
+    }
+}
+
+fn value(kind: FactType, json: &Json, at: Timestamp) -> Option<Value> {
+    Some(match kind {
+        FactType::Bool => Value::Bool(json.as_bool()?),
+        FactType::Int => Value::Int(json.as_i64()?),
+        FactType::Float => Value::Float(json.as_f64()?),
+        FactType::Text => Value::Text(json.as_str()?.to_owned()),
+        FactType::Time => Value::Time(moment(json.as_str()?, at)?),
+        FactType::Duration => Value::Duration(json.as_str()?.parse::<SignedDuration>().ok()?),
+        FactType::TextList => Value::List(json.as_array()?.iter().map(|item| value(FactType::Text, item, at)).collect::<Option<_>>()?),
+        FactType::TextMap => {
+            let entries = json.as_object()?.iter().map(|(name, item)| Some((name.clone(), value(FactType::Text, item, at)?)));
+            Value::Map(entries.collect::<Option<_>>()?)
+        }
+        FactType::Records(fields) => {
+            let record = |item: &Json| {
+                let entries = item.as_object()?.iter().map(|(name, item)| {
+                    let (_, kind) = fields.iter().find(|(field, _)| field == name)?;
+                    Some((name.clone(), value(*kind, item, at)?))
+                });
+                Some(Value::Map(entries.collect::<Option<_>>()?))
+            };
+            Value::List(json.as_array()?.iter().map(record).collect::<Option<_>>()?)
+        }
+    })
+}
+
+fn moment(text: &str, at: Timestamp) -> Option<Timestamp> {
+    match text.strip_prefix('+') {
+        Some(ahead) => Some(at + ahead.parse::<SignedDuration>().ok()?),
+        None => match text.parse::<SignedDuration>() {
+            Ok(behind) => Some(at + behind),
+            Err(_) => text.parse().ok(),
+        },
+    }
+}
