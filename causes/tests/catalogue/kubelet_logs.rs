@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nodewhy_causes::catalogue;
+use nodewhy_diagnosis::diagnose::Mode;
 use nodewhy_diagnosis::model::Severity;
 use nodewhy_diagnosis::record::{LineParser, ParsedLine};
 use nodewhy_diagnosis::{Diagnosis, Facts, State, View, diagnose};
@@ -35,7 +36,7 @@ fn diagnosis_of(file: &str) -> Diagnosis {
         }
     }
     let facts = Facts::new();
-    let view = View { now, node: "bench-node", machine_id: "m", boot_id: "b", facts: &facts, sightings: &sightings, live: false };
+    let view = View { now, node: "bench-node", facts: &facts, sightings: &sightings, mode: Mode::Saved };
     diagnose(catalogue(), &view, &State::default()).diagnosis
 }
 

@@ -1,7 +1,5 @@
 //! Building records and facts from the words of a test.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use nodewhy_diagnosis::facts::{Fact, FactType, Facts, Missing, MissingKind, Value, schema};
 use nodewhy_diagnosis::record::{Klog, LogRecord, Source};
@@ -12,27 +10,17 @@ pub(crate) fn record(source: Source, message: &str) -> LogRecord<'_> {
     LogRecord { at: None, source, unit: "", priority: None, klog: Klog::parse(message), message, cursor: "" }
 }
 
-/// Facts by their dotted paths, all read at `at`. `{missing: hung}` is a missing one; times may be relative to `at` (`-3h`).
-pub(crate) fn insert(facts: &mut Facts, by_path: &BTreeMap<String, Json>, at: Timestamp) {
-    for (path, json) in by_path {
-        let value = match json.get("missing").and_then(Json::as_str) {
-            Some(kind) => {
-                let kind = serde_json::from_value::<MissingKind>(Json::from(kind)).unwrap_or_else(|error| panic!("{path}: {error}"));
-                let why = Missing::new(kind, "not to be had in this story");
-                let paths: Vec<_> = schema::under(path).map(|entry| entry.path).collect();
-                assert!(!paths.is_empty(), "{path} is neither a fact nor a branch");
-                for path in paths {
-                    facts.insert(path, Fact { value: Err(why.clone()), read_at: at });
-                }
-                continue;
-            }
-            None => {
-                let entry = schema::entry(path).unwrap_or_else(|| panic!("{path} is no fact"));
-                value(entry.kind, json, at).unwrap_or_else(|| panic!("{path}: {json} is not of type {:?}", entry.kind))
-            }
-        };
+/// Sets a fact by its dotted path, read at `at`. `{missing: hung}` is a missing one, or a whole branch; times may be relative to `at` (`-3h`).
+pub(crate) fn insert(facts: &mut Facts, path: &str, json: &Json, at: Timestamp) {
+    let Some(kind) = json.get("missing").and_then(Json::as_str) else {
+        let entry = schema::entry(path).unwrap_or_else(|| panic!("{path} is no fact"));
+        let value = value(entry.kind, json, at).unwrap_or_else(|| panic!("{path}: {json} is not of type {:?}", entry.kind));
         facts.insert(path, Fact { value: Ok(value), read_at: at });
-    }
+        return;
+    };
+    let kind = serde_json::from_value::<MissingKind>(Json::from(kind)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    assert!(schema::under(path).next().is_some(), "{path} is neither a fact nor a branch");
+    facts.miss_under(path, at, &Missing::new(kind, "not to be had in this story"));
 }
 
 fn value(kind: FactType, json: &Json, at: Timestamp) -> Option<Value> {
