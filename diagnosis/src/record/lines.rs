@@ -47,7 +47,7 @@ impl Lines {
     /// Takes the next bytes and hands out every line that is complete.
     pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&str)) {
         self.stats.bytes += bytes.len() as u64;
-        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end);
             self.hold(line);
             self.hand_out(&mut each);
