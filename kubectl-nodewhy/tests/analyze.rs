@@ -140,7 +140,13 @@ fn the_exit_in_the_log_is_told_as_a_fact() {
 fn people_get_the_verdict_first_and_what_was_read_last() {
     let run = kubectl(&["analyze", "-"], log("swap-on.log").as_bytes());
     assert_eq!(run.code, 2);
-    assert!(run.stdout.starts_with("node unknown: not-ready") && run.stdout.contains("ROOT CAUSE  swap-enabled"), "{}", run.stdout);
+    assert!(
+        run.stdout.starts_with("node unnamed: not-ready")
+            && run.stdout.contains("ROOT CAUSE  swap-enabled")
+            && run.stdout.contains("log:stdin"),
+        "{}",
+        run.stdout
+    );
     assert!(run.stdout.contains("Read 179 lines from ") && run.stdout.contains("taken as UTC"), "{}", run.stdout);
     assert!(!run.stdout.contains('\u{1b}'));
 }

@@ -133,6 +133,14 @@ impl Catalogue {
         self.causes.binary_search_by(|cause| cause.code.as_str().cmp(code)).ok()
     }
 
+    /// A log sign by its cause and index.
+    pub(crate) fn log_sign(&self, code: &str, sign: usize) -> Option<&LogSign> {
+        match self.cause(code)?.signs.get(sign)? {
+            Sign::Log(sign) => Some(sign),
+            Sign::Fact(_) => None,
+        }
+    }
+
     pub(crate) fn reach(&self, index: usize) -> &BTreeSet<usize> {
         &self.reach[index]
     }

@@ -74,8 +74,7 @@ impl Step<'_> {
             }
         }
         let (held, mut pending, mut missing) = self.fact_signs(cause, state);
-        let logged =
-            state.seen.iter().filter(|(index, seen)| reached(cause, **index, seen)).map(|(_, seen)| seen).min_by_key(|seen| seen.first_at);
+        let logged = state.seen.values().filter(|seen| seen.reached).min_by_key(|seen| seen.first_at);
         let since = logged.map(|seen| seen.first_at).into_iter().chain(held.iter().map(|held| held.since)).min();
         if let Some(since) = since {
             let reason = match (logged, held.first()) {
@@ -173,16 +172,6 @@ impl Step<'_> {
             Err(missing) => Some((path, missing)),
         }
     }
-}
-
-/// Enough sightings in time.
-fn reached(cause: &Cause, index: usize, seen: &Seen) -> bool {
-    let Some(Sign::Log(sign)) = cause.signs.get(index) else { return false };
-    let count = sign.count as usize;
-    let (Some(within), true) = (sign.within, count > 1) else { return true };
-    let times: Vec<Timestamp> = seen.times.iter().copied().collect();
-    let span = |window: &[Timestamp]| window[count - 1].duration_since(window[0]).abs();
-    times.len() >= count && times.windows(count).any(|window| span(window) <= within)
 }
 
 fn no_longer(cause: &Cause) -> String {

@@ -1,11 +1,12 @@
 //! What has to be remembered between two moments.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, MAX_TIMES, Sighting};
+use crate::catalogue::{Catalogue, LogSign, MAX_TIMES, Sighting};
 use crate::model::PresentCause;
 
 /// Case ids remembered per cause, so that none is used again.
@@ -47,6 +48,8 @@ pub(super) struct Seen {
     pub(super) unit: String,
     pub(super) text: String,
     pub(super) captures: BTreeMap<String, String>,
+    /// There were enough of them in time, once: what ends it is the sign's own rule, not that later ones came more slowly.
+    pub(super) reached: bool,
 }
 
 /// An open case.
@@ -64,16 +67,19 @@ impl State {
         self.causes.iter().filter(|(_, state)| state.case.is_some()).map(|(code, _)| &**code)
     }
 
-    /// Takes sightings in.
-    pub(super) fn see(&mut self, catalogue: &Catalogue, sightings: &[Sighting]) {
+    /// Takes sightings in without judging. Nothing is opened by it: the next [`super::diagnose`] does that.
+    pub fn see(&mut self, catalogue: &Catalogue, sightings: &[Sighting]) {
         for sighting in sightings.iter().filter(|sighting| catalogue.index(&sighting.code).is_some()) {
             let cause = self.causes.entry(sighting.code.clone()).or_default();
-            match cause.seen.get_mut(&sighting.sign) {
-                Some(seen) => seen.again(sighting),
-                None => {
-                    cause.seen.insert(sighting.sign, Seen::first(sighting));
+            let seen = match cause.seen.entry(sighting.sign) {
+                Entry::Occupied(seen) => {
+                    let seen = seen.into_mut();
+                    seen.again(sighting);
+                    seen
                 }
-            }
+                Entry::Vacant(place) => place.insert(Seen::first(sighting)),
+            };
+            seen.reached |= catalogue.log_sign(&sighting.code, sighting.sign).is_some_and(|sign| seen.enough_for(sign));
         }
     }
 
@@ -95,7 +101,17 @@ impl Seen {
             unit: sighting.unit.clone(),
             text: sighting.text.clone(),
             captures: sighting.captures.clone(),
+            reached: false,
         }
+    }
+
+    /// Whether the last sightings are enough in time.
+    fn enough_for(&self, sign: &LogSign) -> bool {
+        let count = sign.count as usize;
+        let Some(within) = sign.within.filter(|_| count > 1) else { return true };
+        // Not in order where files are read newest first; then a step back is a step all the same.
+        let first = self.times.len().checked_sub(count).and_then(|index| self.times.get(index));
+        first.zip(self.times.back()).is_some_and(|(first, last)| last.duration_since(*first).abs() <= within)
     }
 
     fn again(&mut self, sighting: &Sighting) {
@@ -147,4 +163,39 @@ fn base36(n: i64) -> String {
         digits.push('-');
     }
     digits.iter().rev().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let yaml = "code: flapping\ntitle: T\nlayer: network\nseverity: warning\nfound_by: agent\nsigns:\n  - log: {from: [kernel], match: 'link down', count: 3, within: 1m, quiet_for: 10m, examples: ['link down']}\nexplains: []\nmessage: M\nevidence: []\nremedy: []\ndocs: {meaning: m, knows: k, lookalikes: l}\n";
+        let (catalogue, errors) = Catalogue::load([("flapping.yaml", yaml)]);
+        assert!(errors.is_empty(), "{errors:?}");
+        catalogue
+    }
+
+    fn seen_at(seconds: &[i64]) -> bool {
+        let catalogue = catalogue();
+        let mut state = State::default();
+        for second in seconds {
+            let at = Timestamp::from_second(*second).expect("a time");
+            let (unit, text, cursor, captures) = ("kernel".to_owned(), "link down".to_owned(), String::new(), BTreeMap::new());
+            state.see(&catalogue, &[Sighting { code: "flapping".to_owned(), sign: 0, at, unit, text, cursor, captures }]);
+        }
+        state.causes["flapping"].seen[&0].reached
+    }
+
+    #[test]
+    fn so_many_in_that_time_are_enough_in_either_order_of_time() {
+        assert!(seen_at(&[0, 100, 130, 160]) && seen_at(&[160, 130, 100, 0]));
+        assert!(!seen_at(&[0, 1]) && !seen_at(&[0, 31, 62, 93]));
+    }
+
+    #[test]
+    fn what_was_enough_once_stays_so_until_its_rule_ends_it() {
+        let slowly = (1..100).map(|n| 1000 * n);
+        assert!(seen_at(&[0, 1, 2].into_iter().chain(slowly).collect::<Vec<_>>()));
+    }
 }

@@ -38,14 +38,14 @@ fn analyze(catalogue: &Catalogue, request: &AnalyzeArgs, now: Timestamp) -> anyh
     let facts = request.facts.as_deref().map(|path| facts_from(path, now)).transpose()?;
     let mut reading = Reading::new(catalogue, request.timezone.clone());
     for path in &request.files {
-        let (mut input, written_at): (Box<dyn Read>, _) = if path == Path::new("-") {
-            (Box::new(io::stdin().lock()), now)
+        let (mut input, name, written_at): (Box<dyn Read>, _, _) = if path == Path::new("-") {
+            (Box::new(io::stdin().lock()), "stdin".into(), now)
         } else {
             let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
             let written_at = last_written(&file).filter(|at| *at < now).unwrap_or(now);
-            (Box::new(file), written_at)
+            (Box::new(file), path.file_name().unwrap_or_default().to_string_lossy(), written_at)
         };
-        reading.begin_file(written_at);
+        reading.begin_file(&name, written_at);
         read_all(&mut input, &mut reading).with_context(|| format!("read {}", path.display()))?;
     }
     let (mut diagnosis, input) = reading.judge(facts, request.node.as_deref(), now);

@@ -4,17 +4,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nodewhy_diagnosis::catalogue::Sighting;
 use nodewhy_diagnosis::facts::Facts;
-use nodewhy_diagnosis::record::{LineParser, Lines, LogRecord, ParsedLine, Spoken};
+use nodewhy_diagnosis::record::{LineParser, Lines, LogRecord, ParsedLine, Spoken, clip};
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Mode, State, View, diagnose};
 use serde::Serialize;
 
 use super::dying::{Kubelet, Life};
 use super::wrapped::Wrapped;
 
-/// So many sightings are judged at once.
-const CHUNK: usize = 512;
 /// So many sightings wait for the first time in the log.
 const MAX_EARLY: usize = 2048;
+/// Bytes kept of a file's name.
+const MAX_NAME: usize = 256;
 
 /// What was read, and what of it could not be used.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -57,7 +57,8 @@ impl<'a> Reading<'a> {
     }
 
     /// A file begins; nothing in it is later than `written_at`.
-    pub(super) fn begin_file(&mut self, written_at: Timestamp) {
+    pub(super) fn begin_file(&mut self, name: &str, written_at: Timestamp) {
+        clip(name, MAX_NAME).clone_into(&mut self.judge.file);
         self.parser = LineParser::new(written_at, self.zone.clone());
         self.lines = Lines::new();
     }
@@ -101,15 +102,15 @@ struct Judge<'a> {
     kubelet: Kubelet,
     wrapped: Wrapped,
     node: String,
+    /// What is being read: it speaks where a line does not say who did.
+    file: String,
     /// The time of the last record that had one.
     clock: Option<Timestamp>,
-    /// Sightings from before the first time in the log.
+    /// Sightings from before the first time in the log; true: in the last words of a kubelet.
     early: Vec<(Sighting, bool)>,
-    /// Sightings not judged yet; true: in the last words of a kubelet.
-    waiting: Vec<(Sighting, bool)>,
-    /// The judgement of everything.
+    /// What was seen.
     all: State,
-    /// The judgement of everything but the kubelet's last words: what remains when a later kubelet ran well.
+    /// The same without the kubelet's last words: what remains when a later kubelet ran well.
     without_last_words: State,
 }
 
@@ -121,9 +122,9 @@ impl<'a> Judge<'a> {
             kubelet: Kubelet::default(),
             wrapped: Wrapped::default(),
             node: String::new(),
+            file: String::new(),
             clock: None,
             early: Vec::new(),
-            waiting: Vec::new(),
             all: State::default(),
             without_last_words: State::default(),
         }
@@ -140,18 +141,14 @@ impl<'a> Judge<'a> {
         }
         let life = self.clock.map_or(Life::Goes, |at| self.kubelet.observe(&spoken, at));
         if life == Life::Settled {
-            self.judge_waiting();
             self.all = self.without_last_words.clone();
         }
         self.recognise(&spoken, life == Life::Ends);
-        if self.waiting.len() >= CHUNK {
-            self.judge_waiting();
-        }
     }
 
     fn tick(&mut self, at: Timestamp) {
         if self.clock.is_none() {
-            self.waiting.extend(self.early.drain(..).map(|(sighting, last)| (Sighting { at, ..sighting }, last)));
+            self.date_early(at);
         }
         self.clock = Some(at);
         self.stats.first_at = Some(self.stats.first_at.map_or(at, |first| first.min(at)));
@@ -189,11 +186,11 @@ impl<'a> Judge<'a> {
 
     fn keep(&mut self, mut sighting: Sighting, last_words: bool) {
         if sighting.unit.is_empty() {
-            "saved log".clone_into(&mut sighting.unit);
+            self.file.clone_into(&mut sighting.unit);
         }
         self.stats.sightings += 1;
         if self.clock.is_some() {
-            self.waiting.push((sighting, last_words));
+            self.remember(&sighting, last_words);
         } else if self.early.len() < MAX_EARLY {
             self.early.push((sighting, last_words));
         } else {
@@ -201,36 +198,35 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn judge_waiting(&mut self) {
-        let now = self.stats.last_at.unwrap_or(Timestamp::UNIX_EPOCH);
-        let waiting = std::mem::take(&mut self.waiting);
-        let lasting: Vec<_> = waiting.iter().filter(|(_, last_words)| !last_words).map(|(sighting, _)| sighting.clone()).collect();
-        let everything: Vec<_> = waiting.into_iter().map(|(sighting, _)| sighting).collect();
-        let facts = Facts::new();
-        self.all = self.step(now, &facts, &everything, &self.all).state;
-        self.without_last_words = self.step(now, &facts, &lasting, &self.without_last_words).state;
+    fn remember(&mut self, sighting: &Sighting, last_words: bool) {
+        let sighting = std::slice::from_ref(sighting);
+        self.all.see(self.catalogue, sighting);
+        if !last_words {
+            self.without_last_words.see(self.catalogue, sighting);
+        }
     }
 
-    fn step(&self, now: Timestamp, facts: &Facts, sightings: &[Sighting], prior: &State) -> nodewhy_diagnosis::Outcome {
-        let view = View { now, node: &self.node, facts, sightings, mode: Mode::Saved };
-        diagnose(self.catalogue, &view, prior)
+    /// Gives what came before the first time in the log that time.
+    fn date_early(&mut self, at: Timestamp) {
+        for (sighting, last_words) in std::mem::take(&mut self.early) {
+            self.remember(&Sighting { at, ..sighting }, last_words);
+        }
     }
 
     fn end(mut self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, InputStats) {
         if let Some(node) = node {
             node.clone_into(&mut self.node);
         } else if self.node.is_empty() {
-            "unknown".clone_into(&mut self.node);
+            "unnamed".clone_into(&mut self.node);
         }
         let at = self.stats.last_at.unwrap_or(now);
-        let early = std::mem::take(&mut self.early);
-        self.waiting.extend(early.into_iter().map(|(sighting, last)| (Sighting { at, ..sighting }, last)));
+        self.date_early(at);
         let mut facts = self.kubelet.facts(at);
         if let Some(given) = given {
             facts.absorb(given);
         }
-        let sightings: Vec<_> = std::mem::take(&mut self.waiting).into_iter().map(|(sighting, _)| sighting).collect();
-        let outcome = self.step(at, &facts, &sightings, &self.all);
+        let view = View { now: at, node: &self.node, facts: &facts, sightings: &[], mode: Mode::Saved };
+        let outcome = diagnose(self.catalogue, &view, &self.all);
         (outcome.diagnosis, self.stats)
     }
 }
