@@ -36,8 +36,9 @@ fn cause(raw: RawCause) -> Result<Cause, Wrong> {
         let problem = "a cause found by the agent has at least one sign, one found by the collector has none".to_owned();
         return Err((signs_line, LoadProblem::Field { field: "signs", problem }));
     }
-    if raw.message.0.is_empty() {
-        return Err(field(&raw.code, "message", "has to be a text or a list of at least one {when, say}"));
+    let message_line = line(&raw.message);
+    if raw.message.value.0.is_empty() {
+        return Err(field(&raw.message, "message", "has to be a text or a list of at least one {when, say}"));
     }
     for path in &raw.evidence {
         if schema::entry(&path.value).is_none() {
@@ -50,7 +51,13 @@ fn cause(raw: RawCause) -> Result<Cause, Wrong> {
         signs: signs.into_iter().map(sign).collect::<Result<_, _>>()?,
         absent: raw.absent.map(|text| expression("absent", &text)).transpose()?,
         explains: raw.explains.map(|codes| codes.value).unwrap_or_default(),
-        messages: raw.message.0.into_iter().map(message).collect::<Result<_, _>>()?,
+        messages: raw
+            .message
+            .value
+            .0
+            .into_iter()
+            .map(|raw| message(raw).map_err(|wrong| at_least(message_line, wrong)))
+            .collect::<Result<_, _>>()?,
         evidence: raw.evidence.into_iter().map(|path| path.value).collect(),
         remedy: raw.remedy.into_iter().map(remedy).collect::<Result<_, _>>()?,
         docs: Docs { meaning, knows, lookalikes },
@@ -144,6 +151,11 @@ fn duration(name: &'static str, text: &Spanned<String>) -> Result<SignedDuration
 
 fn field<T>(at: &Spanned<T>, field: &'static str, problem: &str) -> Wrong {
     (line(at), LoadProblem::Field { field, problem: problem.to_owned() })
+}
+
+/// A message that is one text has no place of its own: it stands where `message` does.
+fn at_least(line: u64, (own, problem): Wrong) -> Wrong {
+    (if own == 0 { line } else { own }, problem)
 }
 
 fn line<T>(at: &Spanned<T>) -> u64 {

@@ -22,7 +22,7 @@ pub(super) struct RawCause {
     pub(super) signs: Option<Spanned<Vec<RawSign>>>,
     pub(super) absent: Option<Spanned<String>>,
     pub(super) explains: Option<Spanned<Vec<String>>>,
-    pub(super) message: RawMessages,
+    pub(super) message: Spanned<RawMessages>,
     #[serde(default)]
     pub(super) evidence: Vec<Spanned<String>>,
     #[serde(default)]
