@@ -16,7 +16,7 @@ pub struct LoadError {
     /// Line, from 1; 0 if the whole file is meant.
     pub line: u64,
     /// What is wrong.
-    pub problem: LoadProblem,
+    pub problem: Box<LoadProblem>,
 }
 
 /// What can be wrong with a cause file.
@@ -91,7 +91,7 @@ impl Catalogue {
                     None => loaded.push(new),
                     Some(other) => {
                         let problem = LoadProblem::Duplicate { code: new.cause.code, other: other.file.clone() };
-                        errors.push(LoadError { file: file.to_owned(), line: 1, problem });
+                        errors.push(LoadError { file: file.to_owned(), line: 1, problem: problem.into() });
                     }
                 },
             }
@@ -179,7 +179,7 @@ fn refuse_unknown_causes(loaded: &mut Vec<Loaded>, errors: &mut Vec<LoadError>) 
             None => true,
             Some(unknown) => {
                 let problem = LoadProblem::UnknownCause(unknown.clone());
-                errors.push(LoadError { file: loaded.file.clone(), line: loaded.explains_line, problem });
+                errors.push(LoadError { file: loaded.file.clone(), line: loaded.explains_line, problem: problem.into() });
                 false
             }
         });
@@ -209,7 +209,7 @@ fn refuse_cycles(loaded: &mut Vec<Loaded>, errors: &mut Vec<LoadError>) {
     for (code, path) in circular {
         let Some(index) = loaded.iter().position(|loaded| loaded.cause.code == code) else { continue };
         let gone = loaded.remove(index);
-        errors.push(LoadError { file: gone.file, line: gone.explains_line, problem: LoadProblem::Cycle(path.join(" -> ")) });
+        errors.push(LoadError { file: gone.file, line: gone.explains_line, problem: LoadProblem::Cycle(path.join(" -> ")).into() });
     }
     if !errors.is_empty() {
         refuse_unknown_causes(loaded, errors);

@@ -101,10 +101,23 @@ fn fact_sign(text: &mut String, sign: &FactSign) {
 fn remedy(text: &mut String, cause: &Cause) {
     line(text, "\n## What to do\n");
     for (index, step) in cause.remedy.iter().enumerate() {
-        line(text, &format!("{}. {}{}", index + 1, step.say.source, if step.run.is_some() { ":" } else { "." }));
+        line(text, &format!("{}. {}{}", index + 1, plain(&step.say.source), if step.run.is_some() { ":" } else { "." }));
         if let Some(run) = &step.run {
-            let _ = write!(text, "\n   ```sh\n   {}\n   ```\n\n", run.source);
+            let _ = write!(text, "\n   ```sh\n   {}\n   ```\n\n", plain(&run.source));
         }
     }
     line(text, "\nWords in `{{ }}` are filled in from the node's facts and the log line.");
+}
+
+/// `{{has(a.b) ? a.b : "x"}}` as people read it: `{{a.b}}`.
+fn plain(text: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("{{has(") {
+        let Some((path, after)) = after.split_once(')') else { break };
+        let Some((_, after)) = after.split_once("}}") else { break };
+        plain.push_str(before);
+        let _ = write!(plain, "{{{{{path}}}}}");
+        rest = after;
+    }
+    plain + rest
 }

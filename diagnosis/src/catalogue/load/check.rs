@@ -13,7 +13,7 @@ type Wrong = (u64, LoadProblem);
 
 pub(super) fn check(file: &str, raw: RawCause) -> Result<Loaded, LoadError> {
     let explains_line = raw.explains.as_ref().map_or(0, line);
-    let cause = cause(raw).map_err(|(line, problem)| LoadError { file: file.to_owned(), line, problem })?;
+    let cause = cause(raw).map_err(|(line, problem)| LoadError { file: file.to_owned(), line, problem: problem.into() })?;
     Ok(Loaded { file: file.to_owned(), cause, explains_line })
 }
 

@@ -121,6 +121,6 @@ pub(super) fn read(file: &str, text: &str) -> Result<RawCause, LoadError> {
         let words = error.without_snippet().to_string();
         // The place is told once, in front.
         let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
-        LoadError { file: file.to_owned(), line, problem: LoadProblem::Yaml(words) }
+        LoadError { file: file.to_owned(), line, problem: LoadProblem::Yaml(words).into() }
     })
 }
