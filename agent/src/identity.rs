@@ -58,6 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "makes the root to look at")]
     fn the_configured_name_wins_then_the_kubelets_then_the_hosts() {
         let root = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir_all(root.path().join("etc")).expect("made");
