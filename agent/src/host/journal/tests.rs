@@ -180,7 +180,7 @@ impl Following {
             assert!(Instant::now() < deadline, "not enough came in time: {seen:?}");
             match self.batches.try_recv() {
                 Ok(batch) => seen.push(batch),
-                Err(_) => std::thread::yield_now(),
+                Err(_) => std::thread::park_timeout(Duration::from_millis(1)),
             }
         }
         seen
@@ -273,6 +273,7 @@ fn everything_up_to_a_moment_is_handed_over_before_that_moment_is_told() {
         while following.follower.read_up_to().is_none_or(|up_to| up_to < written) {
             assert!(Instant::now() < deadline);
             following.follower.expect_entries();
+            std::thread::park_timeout(Duration::from_millis(1));
             seen |= following.batches.try_recv().is_ok_and(|batch| !batch.sightings.is_empty());
         }
         while let Ok(batch) = following.batches.try_recv() {
