@@ -1,4 +1,5 @@
 //! The real binary, killed and cut off at many points: every transition arrives, once, in order.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 

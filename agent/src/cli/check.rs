@@ -25,13 +25,11 @@ const LOOK: Duration = Duration::from_millis(700);
 const JOURNAL: Duration = Duration::from_millis(650);
 
 pub(super) fn check(host: Arc<Host>, config: &Config, format: Output) -> anyhow::Result<u8> {
-    let began = std::time::Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(512 << 10).build()?;
     let loaded = catalogue::load(&config.causes_dir);
     loaded.refused.iter().for_each(|why| output::note(&format!("refused: {why}")));
     let catalogue = Arc::new(loaded.catalogue);
-    let deadline = Instant::from_std(began + DEADLINE);
-    let (facts, batch) = runtime.block_on(look(&host, config, Arc::clone(&catalogue), deadline));
+    let (facts, batch) = runtime.block_on(look(&host, config, Arc::clone(&catalogue)));
     // What hangs still is left behind, not waited for.
     runtime.shutdown_background();
     let (diagnosis, facts) = judge(&host, config, &catalogue, facts, batch);
@@ -42,8 +40,8 @@ pub(super) fn check(host: Arc<Host>, config: &Config, format: Output) -> anyhow:
     Ok(code(diagnosis.verdict))
 }
 
-async fn look(host: &Arc<Host>, config: &Config, catalogue: Arc<Catalogue>, deadline: Instant) -> (Facts, Batch) {
-    let now = Timestamp::now();
+async fn look(host: &Arc<Host>, config: &Config, catalogue: Arc<Catalogue>) -> (Facts, Batch) {
+    let (now, deadline) = (Timestamp::now(), Instant::now() + DEADLINE);
     let reading = read_journal(Arc::clone(host), catalogue);
     let (mut checks, left_out) = schedule::configured(checks::ALL, &config.checks, now);
     for check in &mut checks {

@@ -88,7 +88,7 @@ impl Collector {
                     store.again += 1;
                 }
                 store.received += 1;
-                if self.break_every > 0 && store.received % self.break_every == 0 {
+                if self.break_every > 0 && store.received.is_multiple_of(self.break_every) {
                     return None;
                 }
                 Some(Answer::Ack(Ack { up_to_sequence: committed.max(sequence) }))

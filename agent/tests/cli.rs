@@ -1,0 +1,151 @@
+//! The command line as scripts and systemd meet it.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+mod support;
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use support::Node;
+use support::journal_file::JournalFile;
+
+fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// `check` has less than a second, which may be too little while the machine is busy with other tests: it is asked again.
+fn check_until(node: &Node, arguments: &[&str], wanted: impl Fn(&str) -> bool) -> (Option<i32>, String, String) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = run(node.command(arguments));
+        if wanted(&answer.1) || Instant::now() > deadline {
+            return answer;
+        }
+    }
+}
+
+#[test]
+fn check_names_the_cause_and_exits_2() {
+    let node = Node::new(None);
+    JournalFile::system(&node.root()).kubelet("test fault 7 happened");
+    node.fault(Some(7));
+    let both = |text: &str| text.contains("test-by-fact") && text.contains("test-by-log");
+    let (code, text, _) = check_until(&node, &["check"], both);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("node-1") && text.contains("test-by-fact") && text.contains("/dev/fault7"), "{text}");
+    assert!(!text.contains('\x1b'), "colours without a terminal: {text:?}");
+    let (code, json, _) = check_until(&node, &["check", "--output", "json"], both);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &value["node"], &value["verdict"]), (Some(2), &"node-1".into(), &"not-ready".into()));
+    let causes: Vec<&str> = value["causes"].as_array().unwrap().iter().map(|cause| cause["code"].as_str().unwrap()).collect();
+    assert!(causes.contains(&"test-by-fact") && causes.contains(&"test-by-log"), "{causes:?}");
+    let (code, yaml, _) = check_until(&node, &["check", "-o", "yaml"], both);
+    assert!(code == Some(2) && yaml.contains("verdict: not-ready"), "{yaml}");
+}
+
+#[test]
+fn check_of_a_host_without_a_kubelet_says_where_it_looked_and_ends() {
+    let node = Node::new(None);
+    JournalFile::system(&node.root()).kubelet("nothing of interest");
+    let began = Instant::now();
+    let (code, text, notes) = run(node.command(&["check"]));
+    // Its own deadline is 900 ms; the rest is for a machine busy with other tests.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(notes.contains("No kubelet was found") && notes.contains("/var/lib/kubelet/config.yaml"), "{notes}");
+    assert_eq!(code, Some(3), "there is no D-Bus, so not everything could be looked at: {text}");
+}
+
+#[test]
+fn mistakes_are_told_with_their_place_and_the_exit_code_of_their_kind() {
+    let node = Node::new(None);
+    let (code, _, error) = run(node.command(&["chek"]));
+    assert_eq!(code, Some(64), "{error}");
+    let bad = node.path().join("bad.yaml");
+    std::fs::write(&bad, "stateDir: /x\nno_such_key: 1\n").unwrap();
+    let (code, _, error) = run(node.command(&["--config", bad.to_str().unwrap(), "check"]));
+    assert_eq!(code, Some(64), "given twice: {error}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-agent"));
+    command.args(["check", "--config"]).arg(&bad);
+    let (code, _, error) = run(command);
+    assert!(code == Some(3) && error.contains("bad.yaml:2"), "{code:?} {error}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-agent"));
+    command.args(["check", "--config", "/no/such/file"]);
+    let (code, _, error) = run(command);
+    assert!(code == Some(3) && error.contains("/no/such/file"), "{code:?} {error}");
+}
+
+#[test]
+fn a_broken_cause_file_is_told_and_the_others_stay() {
+    let node = Node::new(None);
+    node.fault(Some(1));
+    let broken = node.path().join("causes.d/broken.yaml");
+    std::fs::write(&broken, "code: broken\ntitle: [\n").unwrap();
+    let (_, text, notes) = check_until(&node, &["check"], |text| text.contains("test-by-fact"));
+    assert!(notes.contains("broken.yaml:") && text.contains("test-by-fact"), "{notes}\n{text}");
+    let (code, _, notes) = run(node.command(&["causes", "lint", broken.to_str().unwrap()]));
+    assert!(code == Some(3) && notes.contains("broken.yaml:"), "{notes}");
+    let good = node.path().join("causes.d/test-by-log.yaml");
+    let (code, _, notes) = run(node.command(&["causes", "lint", good.to_str().unwrap()]));
+    assert_eq!(code, Some(0), "{notes}");
+}
+
+#[test]
+fn causes_are_listed_and_explained() {
+    let node = Node::new(None);
+    let (code, list, _) = run(node.command(&["causes", "list"]));
+    assert!(code == Some(0) && list.contains("swap-enabled") && list.contains("test-by-log"), "{list}");
+    let (code, page, _) = run(node.command(&["causes", "explain", "swap-enabled"]));
+    assert!(code == Some(0) && page.contains("What it means") && page.contains("swapoff -a"), "{page}");
+    let (code, _, error) = run(node.command(&["causes", "explain", "swap-on"]));
+    assert!(code == Some(3) && error.contains("did you mean swap-enabled"), "{error}");
+}
+
+/// What the agent tells systemd until it is `wanted`.
+fn told_until(socket: &UnixDatagram, wanted: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut told = String::new();
+    let mut buffer = [0_u8; 4096];
+    while !told.lines().any(|line| line.starts_with(wanted)) {
+        assert!(Instant::now() < deadline, "{wanted} was not told: {told}");
+        let length = socket.recv(&mut buffer).unwrap();
+        told.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+        told.push('\n');
+    }
+    told
+}
+
+#[test]
+fn systemd_is_told_ready_status_watchdog_and_stopping_and_sigterm_ends_it_with_0() {
+    let node = Node::new(None);
+    JournalFile::system(&node.root()).kubelet("nothing of interest");
+    node.fault(Some(1));
+    let path = node.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut agent = node.start_with(|command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000");
+    });
+    let told = told_until(&socket, "READY=1");
+    assert!(told.contains("STATUS=not-ready: test-by-fact") || told_until(&socket, "STATUS=not-ready").contains("test-by-fact"), "{told}");
+    told_until(&socket, "WATCHDOG=1");
+    let began = Instant::now();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(agent.0.id()).unwrap()), nix::sys::signal::Signal::SIGTERM).unwrap();
+    told_until(&socket, "STOPPING=1");
+    assert_eq!(agent.0.wait().unwrap().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn two_agents_do_not_share_a_state_directory() {
+    let node = Node::new(None);
+    let _first = node.start();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !node.path().join("state").read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        assert!(Instant::now() < deadline);
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    let (code, _, error) = run(node.command(&["run"]));
+    assert!(code == Some(3) && error.contains("state"), "{code:?} {error}");
+}
