@@ -21,7 +21,7 @@ stop: ## end what `make run` started (its state stays in target/run)
 test: ## install what is missing and run all tests
 	@scripts/test
 
-check: fmt clippy deny scripts units manifests ## all that CI asks beside the tests
+check: fmt clippy deny docs-fresh scripts units manifests ## all that CI asks beside the tests
 
 fmt:
 	$(CARGO) fmt --all --check
