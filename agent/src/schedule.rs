@@ -17,6 +17,9 @@ use crate::host::Host;
 /// Period of a check while something it reads is wrong, if its own is longer: so that the end of a fault is seen soon.
 const HURRY: Duration = Duration::from_secs(2);
 
+/// How much longer than its deadline a single look at everything may take if nothing at all has come back.
+const LATE: Duration = Duration::from_secs(4);
+
 /// What a check saw, or the reason why it could not.
 #[derive(Debug)]
 pub struct Looked {
@@ -67,18 +70,23 @@ pub async fn look_once(host: Arc<Host>, checks: Vec<Check>, known: Facts, deadli
     let mut scheduler = Scheduler::new(host, checks, known, no_orders, out);
     let running = scheduler.run();
     tokio::pin!(running);
+    let mut any = false;
     while !waiting.is_empty() {
+        // On a machine too busy to have looked at anything yet, a late answer is better than none.
+        let until = if any { deadline } else { deadline + LATE };
         tokio::select! {
             Some(Looked { check, facts: seen }) = looked.recv() => {
+                any = true;
                 waiting.remove(check);
                 facts.absorb(seen);
             }
             () = &mut running => break,
-            () = sleep_until(deadline) => break,
+            () = sleep_until(until) => break,
         }
     }
     for check in waiting.values() {
-        facts.absorb(hung(check, Timestamp::now(), "there was no time left"));
+        let why = format!("the check `{}` had not come back when the time for this look was over", check.name);
+        facts.absorb(missing(check, Timestamp::now(), &Missing::new(MissingKind::Hung, why).hint("is the machine very busy? Look again")));
     }
     facts
 }

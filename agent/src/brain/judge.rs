@@ -180,13 +180,15 @@ fn lasting(diagnosis: &Diagnosis) -> Diagnosis {
     lasting
 }
 
+/// The rule that decided is for whoever asks for more: it is an expression, and a long one.
 fn log(transition: &Transition) {
     let Transition { kind, code, reason, cause, .. } = transition;
     match kind {
-        TransitionKind::Opened => tracing::warn!(cause = code, root = cause.root, reason, "opened: {}", cause.message),
-        TransitionKind::Confirmed => tracing::info!(cause = code, root = cause.root, reason, "confirmed: {}", cause.message),
-        TransitionKind::Closed => tracing::info!(cause = code, reason, "closed"),
+        TransitionKind::Opened => tracing::warn!(cause = code, root = cause.root, "opened: {}", cause.message),
+        TransitionKind::Confirmed => tracing::info!(cause = code, root = cause.root, "confirmed: {}", cause.message),
+        TransitionKind::Closed => tracing::info!(cause = code, "closed"),
     }
+    tracing::debug!(cause = code, reason, "decided");
 }
 
 /// One line for `systemctl status`.

@@ -1,8 +1,10 @@
 //! `nodewhy-agent check`: look at everything at once, under one deadline, judge, print.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use nodewhy_diagnosis::diagnose::Mode;
 use nodewhy_diagnosis::facts::schema as s;
@@ -11,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Output, exit, output};
+use crate::catalogue::Loaded;
 use crate::config::Config;
 use crate::host::Host;
 use crate::host::journal::{self, Batch};
@@ -21,18 +24,18 @@ use crate::{catalogue, checks, schedule};
 const DEADLINE: Duration = Duration::from_millis(900);
 /// One look of one check: what it needs first (units, configuration) takes some of the time.
 const LOOK: Duration = Duration::from_millis(700);
+/// What is left for the journal once all looks are back.
+const GRACE: Duration = Duration::from_millis(50);
 /// Reading the journal newest first.
 const JOURNAL: Duration = Duration::from_millis(650);
 
 pub(super) fn check(host: Arc<Host>, config: &Config, format: Output) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(512 << 10).build()?;
-    let loaded = catalogue::load(&config.causes_dir);
-    loaded.refused.iter().for_each(|why| output::note(&format!("refused: {why}")));
-    let catalogue = Arc::new(loaded.catalogue);
-    let (facts, batch) = runtime.block_on(look(&host, config, Arc::clone(&catalogue)));
+    let (loaded, facts, batch) = runtime.block_on(look(&host, config))?;
     // What hangs still is left behind, not waited for.
     runtime.shutdown_background();
-    let (diagnosis, facts) = judge(&host, config, &catalogue, facts, batch);
+    loaded.refused.iter().for_each(|why| output::note(&format!("refused: {why}")));
+    let (diagnosis, facts) = judge(&host, config, &loaded.catalogue, facts, batch);
     output::value(&diagnosis, format, || render::text(&diagnosis, output::style()))?;
     if let Some(note) = not_kubernetes(&facts) {
         output::note(&note);
@@ -40,32 +43,39 @@ pub(super) fn check(host: Arc<Host>, config: &Config, format: Output) -> anyhow:
     Ok(code(diagnosis.verdict))
 }
 
-async fn look(host: &Arc<Host>, config: &Config, catalogue: Arc<Catalogue>) -> (Facts, Batch) {
+async fn look(host: &Arc<Host>, config: &Config) -> anyhow::Result<(Arc<Loaded>, Facts, Batch)> {
     let (now, deadline) = (Timestamp::now(), Instant::now() + DEADLINE);
-    let reading = read_journal(Arc::clone(host), catalogue);
+    let (loading, mut reading) = read_journal(Arc::clone(host), config.causes_dir.clone())?;
     let (mut checks, left_out) = schedule::configured(checks::ALL, &config.checks, now);
     for check in &mut checks {
         check.deadline = check.deadline.min(LOOK);
     }
     let looking = schedule::look_once(Arc::clone(host), checks, left_out, deadline);
-    let (facts, read) = tokio::join!(looking, tokio::time::timeout_at(deadline, reading));
-    let batch = match read {
+    let (facts, loaded) = tokio::join!(looking, loading);
+    // Where the looks came late, the machine is busy, and the journal is waited for a little as well.
+    let until = deadline.max(Instant::now() + GRACE);
+    let batch = match tokio::time::timeout_at(until, &mut reading).await {
         Ok(Ok(batch)) => batch,
         Ok(Err(_)) | Err(_) => unread(now),
     };
-    (facts, batch)
+    Ok((loaded.context("the thread that loads the catalogue broke off")?, facts, batch))
 }
 
-fn read_journal(host: Arc<Host>, catalogue: Arc<Catalogue>) -> oneshot::Receiver<Batch> {
+type Reading = (oneshot::Receiver<Arc<Loaded>>, oneshot::Receiver<Batch>);
+
+/// Loads the catalogue and reads the journal with it.
+fn read_journal(host: Arc<Host>, causes: PathBuf) -> anyhow::Result<Reading> {
+    let (load, loading) = oneshot::channel();
     let (done, reading) = oneshot::channel();
     // Not one of the runtime's threads: a hung disk must not take one away.
-    let spawned = std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
-        drop(done.send(journal::scan(&host, &catalogue, JOURNAL)));
+    let thread = std::thread::Builder::new().name("journal".to_owned());
+    let spawned = thread.spawn(move || {
+        let loaded = Arc::new(catalogue::load(&causes));
+        drop(load.send(Arc::clone(&loaded)));
+        drop(done.send(journal::scan(&host, &loaded.catalogue, JOURNAL)));
     });
-    if let Err(error) = spawned {
-        output::note(&format!("nodewhy-agent: the journal is not read: {error}"));
-    }
-    reading
+    spawned.context("cannot start a thread to read the journal")?;
+    Ok((loading, reading))
 }
 
 fn unread(at: Timestamp) -> Batch {

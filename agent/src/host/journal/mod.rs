@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nodewhy_diagnosis::catalogue::{Matcher, Sighting};
 use nodewhy_diagnosis::facts::schema as s;
-use nodewhy_diagnosis::{Catalogue, Facts, Missing};
+use nodewhy_diagnosis::{Catalogue, Facts, Missing, MissingKind};
 use tokio::sync::mpsc;
 
 use super::Host;
@@ -130,7 +130,11 @@ fn unreadable(missing: &Missing, at: Timestamp) -> Batch {
 
 fn readable(reader: &Reader, at: Timestamp) -> Facts {
     let mut facts = Facts::new();
-    facts.set(s::LOGS_JOURNAL_READABLE, at, true);
+    let stale = |why: &str| {
+        Missing::new(MissingKind::Failed, why)
+            .hint("does systemd-journald write (systemctl status systemd-journald; Storage= in journald.conf)? In a container: is /proc the node's?")
+    };
+    facts.put(s::LOGS_JOURNAL_READABLE, at, reader.stale().map_or(Ok(true), |why| Err(stale(why))));
     facts.set(s::LOGS_JOURNAL_PATH, at, reader.directories().to_owned());
     facts.set(s::LOGS_JOURNAL_DAMAGED_ENTRIES, at, i64::try_from(reader.damaged()).unwrap_or(i64::MAX));
     facts

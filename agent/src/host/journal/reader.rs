@@ -23,6 +23,8 @@ pub struct Reader {
     fields: Fields,
     directories: String,
     damaged: u64,
+    /// Why nothing of this boot is read, though entries are there: nobody who looks at this journal sees what happens.
+    stale: Option<String>,
     /// New and rotated files are noticed by the library; false where the system has no inotify instance left.
     pub(super) notices_files: bool,
 }
@@ -86,7 +88,8 @@ impl Reader {
             .open_directory(root.as_os_str().as_encoded_bytes().to_vec())
             .map_err(|error| failed("open the journal beneath", &error))?;
         let boot = boot_id(host);
-        let mut reader = Self { journal, boot, fields: Fields::default(), directories: String::new(), damaged: 0, notices_files: true };
+        let mut reader =
+            Self { journal, boot, fields: Fields::default(), directories: String::new(), damaged: 0, stale: None, notices_files: true };
         // Sets up the notification, and must come first: it makes the library look for files again.
         reader.notices_files = reader.journal.fd().is_ok();
         let files = files(host);
@@ -113,6 +116,7 @@ impl Reader {
     pub fn scan_boot(&mut self, matcher: &Matcher, budget: Duration) -> Scan {
         let began = Instant::now();
         let mut scan = Scan::default();
+        self.stale = None;
         if self.journal.seek_tail().is_err() {
             return scan;
         }
@@ -121,6 +125,9 @@ impl Reader {
                 scan.tail = self.cursor();
             }
             if !self.of_this_boot() {
+                if scan.entries == 0 {
+                    self.stale = Some(self.of_another_boot());
+                }
                 break;
             }
             scan.entries += 1;
@@ -174,7 +181,21 @@ impl Reader {
         if self.journal.next()? == 0 {
             return Ok(None);
         }
-        Ok(Some(if self.of_this_boot() { self.recognise(matcher) } else { Vec::new() }))
+        if !self.of_this_boot() {
+            return Ok(Some(Vec::new()));
+        }
+        self.stale = None;
+        Ok(Some(self.recognise(matcher)))
+    }
+
+    /// Why the newest entry is not of this boot, if it is not.
+    pub(super) fn stale(&self) -> Option<&str> {
+        self.stale.as_deref()
+    }
+
+    fn of_another_boot(&self) -> String {
+        let at = self.entry_time().map(|at| format!(" ({at:.0})")).unwrap_or_default();
+        format!("the newest entry{at} of the journal in {} is of another boot than this one", self.directories)
     }
 
     /// Lets the library notice new, rotated and deleted files.

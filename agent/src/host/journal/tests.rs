@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use nodewhy_diagnosis::MissingKind;
 use nodewhy_diagnosis::catalogue::{Matcher, MatcherSign};
 use nodewhy_diagnosis::record::Source;
 use tempfile::TempDir;
@@ -281,4 +280,20 @@ fn everything_up_to_a_moment_is_handed_over_before_that_moment_is_told() {
         }
         assert!(seen, "line {number} was told as read before it was handed over");
     }
+}
+
+#[test]
+fn a_journal_that_ends_in_another_boot_is_not_readable_until_this_boot_writes() {
+    let (root, host) = node();
+    let mut file = JournalFile::system(root.path());
+    file.entry(now_micros(), EARLIER_BOOT, &kubelet_fields(b"swap on 1"));
+    let mut following = Following::start(root.path(), From::Boot);
+    let readable = |batches: &[Batch]| batches.last().and_then(|batch| batch.facts.known(s::LOGS_JOURNAL_READABLE));
+    let first = following.until(|batches| !batches.is_empty());
+    assert_eq!(readable(&first), None);
+    let why = first[0].facts.value(s::LOGS_JOURNAL_READABLE.path()).expect_err("nobody sees what happens").why;
+    assert!(why.contains("another boot"), "{why}");
+    file.kubelet("nothing of interest");
+    following.until(|batches| readable(batches) == Some(true));
+    drop(host);
 }

@@ -150,11 +150,14 @@ impl<M: HasMatcher> Thread<M> {
         let mut catching_up = true;
         loop {
             let began = Timestamp::now();
+            let was_stale = reader.stale().is_some();
             let drained = self.drain(reader)?;
             moved |= drained.entries > 0;
             let to_save = moved && saved.elapsed() >= CURSOR_EVERY;
             let damaged = reader.damaged() != self.told_damaged;
-            if !drained.sightings.is_empty() || to_save || damaged || catching_up || !drained.at_end {
+            self.told_damaged = reader.damaged();
+            let news = damaged || was_stale != reader.stale().is_some();
+            if !drained.sightings.is_empty() || to_save || news || catching_up || !drained.at_end {
                 let cursor = if moved { reader.cursor() } else { None };
                 let batch = self.batch(reader, drained.sightings, cursor, drained.at_end);
                 if self.send(batch).is_err() {
