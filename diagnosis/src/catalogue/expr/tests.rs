@@ -98,7 +98,6 @@ fn what_is_wrong_with_an_expression_is_said() {
     assert!(error("kubelet.unit.running &&").starts_with("not a CEL expression"));
     assert!(error("").starts_with("not a CEL expression"));
     assert!(error(&"(".repeat(500)).contains("nested"));
-    assert!(error(&format!("{}true", "!".repeat(300))).contains("nested"), "{}", error(&format!("{}true", "!".repeat(300))));
 }
 
 #[test]

@@ -1,0 +1,235 @@
+//! `collector.yaml`. Every key may be left out.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use nodewhy_diagnosis::model::Severity;
+use serde::Deserialize;
+
+/// Where the configuration is looked for if no other file is named.
+pub const DEFAULT_PATH: &str = "/etc/nodewhy/collector.yaml";
+
+/// The collector's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port to listen on; off loopback `tls` is needed.
+    pub listen: SocketAddr,
+    /// The one directory for all data.
+    pub data_dir: PathBuf,
+    /// Certificates.
+    pub tls: Option<Tls>,
+    /// Whom to call.
+    pub alerts: Alerts,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7870)),
+            data_dir: PathBuf::from("/var/lib/nodewhy-collector"),
+            tls: None,
+            alerts: Alerts::default(),
+        }
+    }
+}
+
+/// The collector's certificate, and whose clients are let in. PEM; read again when a file changes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate with its chain.
+    pub cert_file: PathBuf,
+    /// Its key.
+    pub key_file: PathBuf,
+    /// CA of the client certificates.
+    #[serde(rename = "clientCAFile")]
+    pub client_ca_file: PathBuf,
+}
+
+/// Alert hooks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Alerts {
+    /// Root causes are told from this severity on; what a root explains counts as its own.
+    pub min_severity: Severity,
+    /// Generic JSON webhooks.
+    pub webhooks: Vec<Hook>,
+    /// Prometheus Alertmanagers (API v2).
+    pub alertmanagers: Vec<Hook>,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { min_severity: Severity::Critical, webhooks: Vec::new(), alertmanagers: Vec::new() }
+    }
+}
+
+/// One hook.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hook {
+    /// Name, unique; messages waiting for a hook are found again by it.
+    pub name: String,
+    /// For a webhook the URL to post to; for an Alertmanager its address, `/api/v2/alerts` is added.
+    pub url: String,
+    /// `Name: value` lines sent as HTTP headers (secrets stay out of the configuration).
+    pub headers_file: Option<PathBuf>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot read the configuration: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not as it has to be.
+    #[error("{}:{line}: {problem}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1; 0 if the whole file is meant.
+        line: u64,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads the file named by the user, or the one at [`DEFAULT_PATH`] if there is one, or takes the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; a file that the user named has to be there.
+    pub fn read(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = named.unwrap_or(Path::new(DEFAULT_PATH));
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Reads a configuration's text; `path` is for messages. What the command line may change is looked at by [`Config::validate`].
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let invalid = |line, problem| ConfigError::Invalid { path: path.to_owned(), line, problem };
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Ok(Self::default());
+        }
+        let config: Self = serde_saphyr::from_str(text)
+            .map_err(|error| invalid(error.location().map_or(0, |at| at.line()), error.without_snippet().to_string()))?;
+        config.alerts.validate().map_err(|(word, problem)| {
+            let line = text.lines().position(|line| line.contains(&word)).map_or(0, |n| n as u64 + 1);
+            invalid(line, problem)
+        })?;
+        Ok(config)
+    }
+
+    /// Looks at what goes together, once the command line has had its say.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn validate(&self) -> Result<(), String> {
+        if !self.listen.ip().is_loopback() && self.tls.is_none() {
+            return Err(format!(
+                "listen: {} is not on loopback, and there is no tls: add tls {{certFile, keyFile, clientCAFile}}, or listen on 127.0.0.1",
+                self.listen
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Alerts {
+    /// All hooks, with what they are.
+    pub fn hooks(&self) -> impl Iterator<Item = (HookKind, &Hook)> {
+        let webhooks = self.webhooks.iter().map(|hook| (HookKind::Webhook, hook));
+        webhooks.chain(self.alertmanagers.iter().map(|hook| (HookKind::Alertmanager, hook)))
+    }
+
+    fn validate(&self) -> Result<(), (String, String)> {
+        let mut names = std::collections::BTreeSet::new();
+        for (_, hook) in self.hooks() {
+            if hook.name.is_empty() || !names.insert(&hook.name) {
+                return Err((
+                    hook.name.clone(),
+                    format!("alerts: the name `{}` is empty or used twice: each hook needs its own", hook.name),
+                ));
+            }
+            let url = reqwest::Url::parse(&hook.url);
+            if !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+                return Err((hook.url.clone(), format!("alerts: hook {}: `{}` is no http:// or https:// URL", hook.name, hook.url)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a hook speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookKind {
+    /// Our own JSON.
+    Webhook,
+    /// Alertmanager's API v2.
+    Alertmanager,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("collector.yaml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_written_means_the_defaults() {
+        assert_eq!(parse("# nothing\n"), Ok(Config::default()));
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let config = parse(
+            "listen: 0.0.0.0:7870\ndataDir: /d\ntls: {certFile: /c, keyFile: /k, clientCAFile: /ca}\nalerts:\n  minSeverity: warning\n  webhooks: [{name: ops, url: 'http://h/x', headersFile: /h}]\n  alertmanagers: [{name: am, url: 'https://am'}]\n",
+        )
+        .expect("valid");
+        assert_eq!(config.alerts.hooks().count(), 2);
+        assert_eq!(config.alerts.min_severity, Severity::Warning);
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_file_and_line() {
+        for (text, place, says) in [
+            ("listn: x\n", "collector.yaml:1:", "listn"),
+            ("# c\nlisten: nowhere\n", "collector.yaml:2:", "socket address"),
+            ("alerts:\n  minSeverity: bad\n", "collector.yaml:2:", "critical"),
+            ("alerts:\n  webhooks:\n    - {name: a, url: 'ftp://x'}\n", "collector.yaml:3:", "no http://"),
+            (
+                "alerts:\n  webhooks:\n    - {name: a, url: 'http://x'}\n    - {name: a, url: 'http://y'}\n",
+                "collector.yaml:3:",
+                "used twice",
+            ),
+            ("tls: {certFile: /c}\n", "collector.yaml:1:", "keyFile"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.starts_with(place) && error.contains(says), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn off_loopback_there_is_no_listening_without_tls() {
+        let config = parse("listen: 0.0.0.0:7870\n").expect("read");
+        assert!(config.validate().expect_err("refused").contains("not on loopback"));
+    }
+}
