@@ -56,7 +56,7 @@ pub enum Layer {
 /// The causes present on a node now, roots first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosis {
-    /// The node's name.
+    /// The node's name; empty for a saved log that does not say.
     pub node: String,
     /// When this was true.
     pub at: Timestamp,

@@ -102,7 +102,8 @@ impl Page<'_> {
             verdict => painted_verdict(*verdict, self.style.colour),
         };
         let as_of = if self.style.undated { String::new() } else { format!("  (as of {})", moment(*at)) };
-        self.line(&format!("node {}: {word}{}", escape(node), self.paint(Paint::Dim, &as_of)));
+        let who = if node.is_empty() { "this log".to_owned() } else { format!("node {}", escape(node)) };
+        self.line(&format!("{who}: {word}{}", self.paint(Paint::Dim, &as_of)));
         let more = match verdict {
             Verdict::Unknown => {
                 format!("Nothing critical was found, and {} that could be critical could not be looked at.", things(unknown.len()))

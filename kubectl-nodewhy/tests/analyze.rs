@@ -141,7 +141,7 @@ fn people_get_the_verdict_first_and_what_was_read_last() {
     let run = kubectl(&["analyze", "-"], log("swap-on.log").as_bytes());
     assert_eq!(run.code, 2);
     assert!(
-        run.stdout.starts_with("node unnamed: not-ready")
+        run.stdout.starts_with("this log: not-ready")
             && run.stdout.contains("ROOT CAUSE  swap-enabled")
             && run.stdout.contains("log:stdin"),
         "{}",

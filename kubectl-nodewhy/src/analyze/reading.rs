@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nodewhy_diagnosis::catalogue::Sighting;
 use nodewhy_diagnosis::facts::Facts;
-use nodewhy_diagnosis::record::{LineParser, Lines, LogRecord, ParsedLine, Spoken, clip};
+use nodewhy_diagnosis::record::{Klog, LineParser, Lines, LogRecord, ParsedLine, Spoken, clip};
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Mode, State, View, diagnose};
 use serde::Serialize;
 
@@ -161,6 +161,9 @@ impl<'a> Judge<'a> {
             self.wrapped.begin(record);
         }
         self.see(record, last_words);
+        if let Some(squeezed) = squeezed(record.message) {
+            self.see(&LogRecord { message: &squeezed, klog: None, ..*record }, last_words);
+        }
         if spoken.headed {
             return;
         }
@@ -216,8 +219,6 @@ impl<'a> Judge<'a> {
     fn end(mut self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, InputStats) {
         if let Some(node) = node {
             node.clone_into(&mut self.node);
-        } else if self.node.is_empty() {
-            "unnamed".clone_into(&mut self.node);
         }
         let at = self.stats.last_at.unwrap_or(now);
         self.date_early(at);
@@ -228,5 +229,34 @@ impl<'a> Judge<'a> {
         let view = View { now: at, node: &self.node, facts: &facts, sightings: &[], mode: Mode::Saved };
         let outcome = diagnose(self.catalogue, &view, &self.all);
         (outcome.diagnosis, self.stats)
+    }
+}
+
+/// A message in which whoever saved it left runs of spaces (a terminal's wrapping, a table's cell) with single ones; `None` if there are
+/// no runs but klog's own before the process number.
+fn squeezed(message: &str) -> Option<String> {
+    const RUN: &str = "   ";
+    let body = Klog::parse(message).map_or(message, |klog| klog.body);
+    if !body.trim_end().contains(RUN) {
+        return None;
+    }
+    let head = &message[..message.len() - body.len()];
+    Some(head.to_owned() + &body.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::squeezed;
+
+    #[test]
+    fn only_runs_of_spaces_in_what_was_said_are_squeezed() {
+        let line = "E0913 09:21:47.158910   14097 server.go:292] \"Failed to run kubelet\" err=\"unable            to load\"";
+        assert_eq!(
+            squeezed(line).as_deref(),
+            Some("E0913 09:21:47.158910   14097 server.go:292] \"Failed to run kubelet\" err=\"unable to load\"")
+        );
+        for plain in ["E0913 09:21:47.158910   14097 server.go:292] x  y", "", "x y", "é   "] {
+            assert_eq!(squeezed(plain), None, "{plain}");
+        }
     }
 }
