@@ -157,15 +157,20 @@ impl Host {
         Ok(connection)
     }
 
+    /// The system bus only: PID 1's own socket, /run/systemd/private, sends a well-known name as the sender, which zbus 6 takes for a
+    /// malformed message.
     async fn connect(&self) -> Result<zbus::Connection, BusError> {
-        let system = self.path("/run/dbus/system_bus_socket");
-        match connect_at(&system, false).await {
-            Ok(connection) => Ok(connection),
-            // No dbus-daemon at all (stripped node images, early boot): root may speak to PID 1 itself.
-            Err(error) => match connect_at(&self.path("/run/systemd/private"), true).await {
-                Ok(connection) => Ok(connection),
-                Err(_) => Err(error),
-            },
+        let socket = self.path("/run/dbus/system_bus_socket");
+        let failed = |why: String| BusError::Connect { address: socket.display().to_string(), why };
+        if !socket.exists() {
+            return Err(failed("no such socket".to_owned()));
+        }
+        let address = format!("unix:path={}", escape(&socket));
+        let connecting = zbus::connection::Builder::address(address.as_str()).build();
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(_) => Err(failed(format!("no answer in {CONNECT_TIMEOUT:?}"))),
         }
     }
 
@@ -175,9 +180,7 @@ impl Host {
     {
         let connection = self.bus().await?;
         let what = || format!("{method}({about})");
-        // Without a bus there are no names to address.
-        let destination = connection.is_bus().then_some(SYSTEMD);
-        let call = connection.call_method(destination, path, Some(interface), method, body);
+        let call = connection.call_method(Some(SYSTEMD), path, Some(interface), method, body);
         match tokio::time::timeout(CALL_TIMEOUT, call).await {
             Err(_) => Err(BusError::Timeout { what: what(), after: CALL_TIMEOUT }),
             Ok(Ok(reply)) => Ok(reply),
@@ -202,23 +205,6 @@ impl Host {
         B: serde::Serialize + zbus::DynamicType,
     {
         self.systemd_call(MANAGER_PATH, MANAGER, method, about, body).await
-    }
-}
-
-async fn connect_at(socket: &Path, private: bool) -> Result<zbus::Connection, BusError> {
-    let address = format!("unix:path={}", escape(socket));
-    let failed = |why: String| BusError::Connect { address: socket.display().to_string(), why };
-    if !socket.exists() {
-        return Err(failed("no such socket".to_owned()));
-    }
-    let mut builder = zbus::connection::Builder::address(address.as_str());
-    if private {
-        builder = builder.p2p();
-    }
-    match tokio::time::timeout(CONNECT_TIMEOUT, builder.build()).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed(format!("no answer in {CONNECT_TIMEOUT:?}"))),
     }
 }
 

@@ -51,7 +51,6 @@ impl Host {
             return Err(error);
         }
         let connection = self.bus().await?;
-        let on_bus = connection.is_bus();
         let mut stream: SelectAll<BoxStream<'static, Change>> = SelectAll::new();
         let add = async |rule: Result<MatchRule<'static>, zbus::Error>| -> Result<MessageStream, BusError> {
             let rule = rule.map_err(|error| malformed("AddMatch", error))?;
@@ -63,16 +62,16 @@ impl Host {
             }
         };
         for (index, unit) in units.iter().enumerate() {
-            let signals = add(rule(on_bus, PROPERTIES, "PropertiesChanged", &unit.path, None)).await?;
+            let signals = add(rule(PROPERTIES, "PropertiesChanged", &unit.path, None)).await?;
             let changes = signals.filter_map(move |message| async move { Some(Change::Unit(index, message.ok()?)) });
             stream.push(changes.boxed());
             for (member, position) in [("UnitNew", 0), ("UnitRemoved", 0), ("JobRemoved", 2)] {
-                let signals = add(rule(on_bus, MANAGER, member, MANAGER_PATH, Some((position, &unit.name)))).await?;
+                let signals = add(rule(MANAGER, member, MANAGER_PATH, Some((position, &unit.name)))).await?;
                 stream.push(signals.filter_map(async |message| message.ok().map(|_| Change::Reread)).boxed());
             }
         }
         for member in ["UnitFilesChanged", "Reloading"] {
-            let signals = add(rule(on_bus, MANAGER, member, MANAGER_PATH, None)).await?;
+            let signals = add(rule(MANAGER, member, MANAGER_PATH, None)).await?;
             stream.push(signals.filter_map(async |message| message.ok().map(|_| Change::Refind)).boxed());
         }
         // The others never end by themselves: zbus ends a stream when its connection ends, and so does SelectAll only when all have.
@@ -90,17 +89,13 @@ impl Host {
     }
 }
 
-fn rule(
-    on_bus: bool,
-    interface: &'static str,
-    member: &'static str,
-    path: &str,
-    arg: Option<(u8, &str)>,
-) -> Result<MatchRule<'static>, zbus::Error> {
-    let mut rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).interface(interface).member(member).path(path.to_owned());
-    if on_bus {
-        rule = rule.sender(SYSTEMD);
-    }
+fn rule(interface: &'static str, member: &'static str, path: &str, arg: Option<(u8, &str)>) -> Result<MatchRule<'static>, zbus::Error> {
+    let mut rule = MatchRule::builder()
+        .msg_type(zbus::message::Type::Signal)
+        .sender(SYSTEMD)
+        .interface(interface)
+        .member(member)
+        .path(path.to_owned());
     if let Some((index, value)) = arg {
         rule = rule.arg(index, value.to_owned());
     }
