@@ -3,6 +3,7 @@
 mod healthz;
 mod kubelet;
 mod node;
+mod runtime;
 mod support;
 mod swap;
 #[cfg(test)]
@@ -78,7 +79,7 @@ impl Check {
 const PERIOD_WHILE_WRONG: Duration = Duration::from_secs(5);
 
 /// All checks.
-pub const ALL: &[Check] = &[node::CHECK, kubelet::DISCOVER, UNITS, kubelet::CHECK, healthz::CHECK, swap::CHECK];
+pub const ALL: &[Check] = &[node::CHECK, kubelet::DISCOVER, UNITS, kubelet::CHECK, healthz::CHECK, runtime::CHECK, swap::CHECK];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! The only door to the node: files, D-Bus, the journal, sockets. Everything else in the agent asks here.
 
 pub mod bus;
+pub mod cri;
 pub mod files;
 pub mod journal;
 pub mod net;

@@ -155,6 +155,7 @@ facts! {
     RUNTIME_NETWORK_MESSAGE "runtime.network_message" Text "Its reason and message when false.";
     RUNTIME_CGROUP_DRIVER "runtime.cgroup_driver" Text "systemd or cgroupfs: CRI RuntimeConfig, else the runtime's own configuration file.";
     RUNTIME_CGROUP_DRIVER_FROM "runtime.cgroup_driver_from" Text "Where that was said: CRI RuntimeConfig, file, or `default`.";
+    RUNTIME_IMAGE_FS "runtime.image_fs" Text "A directory on the file system of the runtime's images (CRI ImageFsInfo).";
     CNI_CONFIG_DIR "cni.config_dir" Text "Directory of CNI configurations (/etc/cni/net.d, or k3s' and rke2's own).";
     CNI_CONFIGS "cni.configs" Records { path: Text, name: Text, valid: Bool, error: Text } "Files *.conf, *.conflist, *.json in it.";
 
