@@ -1,8 +1,17 @@
 //! Checks: each looks at one thing and reports facts. None judges.
 
+mod apiserver;
+mod certificates;
+mod cni;
+mod disk;
 mod healthz;
+mod kubeconfig;
 mod kubelet;
+mod memory;
 mod node;
+mod pids;
+mod port;
+mod quantity;
 mod runtime;
 mod support;
 mod swap;
@@ -79,7 +88,23 @@ impl Check {
 const PERIOD_WHILE_WRONG: Duration = Duration::from_secs(5);
 
 /// All checks.
-pub const ALL: &[Check] = &[node::CHECK, kubelet::DISCOVER, UNITS, kubelet::CHECK, healthz::CHECK, runtime::CHECK, swap::CHECK];
+pub const ALL: &[Check] = &[
+    node::CHECK,
+    kubelet::DISCOVER,
+    UNITS,
+    kubelet::CHECK,
+    kubeconfig::CHECK,
+    healthz::CHECK,
+    port::CHECK,
+    runtime::CHECK,
+    cni::CHECK,
+    swap::CHECK,
+    memory::CHECK,
+    disk::CHECK,
+    pids::CHECK,
+    certificates::CHECK,
+    apiserver::CHECK,
+];
 
 #[cfg(test)]
 mod tests {

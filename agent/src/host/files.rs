@@ -77,6 +77,18 @@ impl Host {
         resolve_in(self.root(), path).map_err(|source| ReadError { did: "open", path: path.to_owned(), source })
     }
 
+    /// A path of the node with every symlink in it followed, still as the node names it.
+    pub fn canonical(&self, absolute: impl AsRef<Path>) -> Result<PathBuf, ReadError> {
+        let path = absolute.as_ref();
+        let failed = |source| ReadError { did: "resolve", path: path.to_owned(), source };
+        let real = self.resolve(path)?;
+        if self.root() == Path::new("/") {
+            return fs::canonicalize(real).map_err(failed);
+        }
+        let inside = real.strip_prefix(self.root()).map_err(|_| failed(io::Error::other("it leads out of the root")))?;
+        Ok(Path::new("/").join(inside))
+    }
+
     /// A file's bytes.
     pub fn read(&self, absolute: impl AsRef<Path>) -> Result<Vec<u8>, ReadError> {
         let path = absolute.as_ref();

@@ -1,9 +1,12 @@
 //! The only door to the node: files, D-Bus, the journal, sockets. Everything else in the agent asks here.
 
+pub mod api;
 pub mod bus;
 pub mod cri;
+pub mod dns;
 pub mod files;
 pub mod journal;
+pub mod mounts;
 pub mod net;
 pub mod procs;
 
@@ -17,12 +20,14 @@ pub use files::ReadError;
 pub struct Host {
     root: PathBuf,
     bus: Arc<bus::Bus>,
+    pending: Arc<mounts::Pending>,
+    api: Arc<api::Kept>,
 }
 
 impl Host {
     /// The node whose file system is mounted at `root` (`/` for the agent's own).
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), bus: Arc::default() }
+        Self { root: root.into(), bus: Arc::default(), pending: Arc::default(), api: Arc::default() }
     }
 
     /// The root directory the node is seen from.

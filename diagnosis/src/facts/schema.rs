@@ -127,7 +127,7 @@ facts! {
     // What the kubelet says of itself.
     KUBELET_HEALTHZ_STATE "kubelet.healthz.state" Text "GET http://127.0.0.1:10248/healthz: ok, unhealthy (another status than 200), timeout (accepted, no answer in time), refused, error.";
     KUBELET_HEALTHZ_BODY "kubelet.healthz.body" Text "What it answered when unhealthy, first line.";
-    KUBELET_PORT_HOLDER "kubelet.port.holder" Text "Another process that listens on the kubelet's port: name[pid]; empty if none does.";
+    KUBELET_PORT_HOLDER "kubelet.port.holder" Text "Another process that listens on the kubelet's port: name[pid]; empty if none does, and while the kubelet's own unit runs (the port is its own then).";
 
     // Swap.
     SWAP_DEVICES "swap.devices" Records { path: Text, kind: Text, size_bytes: Int, used_bytes: Int } "Swap in use now (/proc/swaps).";
