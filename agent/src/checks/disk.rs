@@ -110,15 +110,10 @@ fn report(look: &Look, places: &[Place], mounts: &Result<Vec<Mount>, Missing>, s
 }
 
 /// Yes if any says yes; unknown if none does and any is unknown.
+#[derive(Default)]
 struct Verdict {
     said: Option<bool>,
     unknown: Option<Missing>,
-}
-
-impl Default for Verdict {
-    fn default() -> Self {
-        Self { said: None, unknown: None }
-    }
 }
 
 impl Verdict {
