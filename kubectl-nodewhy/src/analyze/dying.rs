@@ -40,7 +40,8 @@ struct Exit {
 
 #[derive(Debug, Clone, Copy)]
 struct Successor {
-    pid: u32,
+    /// `None` while only systemd has spoken of it.
+    pid: Option<u32>,
     since: Timestamp,
 }
 
@@ -105,7 +106,7 @@ impl Kubelet {
             return Life::Goes;
         }
         match self.successor {
-            Some(successor) if successor.pid == pid => {
+            Some(successor) if successor.pid == Some(pid) => {
                 if at.duration_since(successor.since) < SETTLED {
                     return Life::Goes;
                 }
@@ -114,13 +115,16 @@ impl Kubelet {
                 Life::Settled
             }
             _ => {
-                self.successor = Some(Successor { pid, since: at });
+                self.successor = Some(Successor { pid: Some(pid), since: at });
                 Life::Goes
             }
         }
     }
 
     fn systemd(&mut self, record: &LogRecord<'_>, at: Timestamp) {
+        if is_start(record) && self.exit.as_ref().is_some_and(|exit| at >= exit.at) {
+            self.successor = Some(Successor { pid: None, since: at });
+        }
         if !matches!(Source::of(record.unit), Source::Kubelet | Source::Bundle) {
             return;
         }
@@ -140,6 +144,15 @@ impl Kubelet {
             self.restarts = counter.trim_end_matches('.').parse().ok().or(self.restarts);
         }
     }
+}
+
+/// `Started kubelet.service - ...`; systemd before 249 gives only the unit's description.
+fn is_start(record: &LogRecord<'_>) -> bool {
+    const DESCRIBED: [&str; 4] = ["ubelet", "Lightweight Kubernetes", "Rancher Kubernetes Engine", "MicroK8s"];
+    let ours = || {
+        matches!(Source::of(record.unit), Source::Kubelet | Source::Bundle) || DESCRIBED.iter().any(|words| record.message.contains(words))
+    };
+    record.message.starts_with("Started ") && ours()
 }
 
 /// `code=exited, status=1/FAILURE` as kind and number.
@@ -222,6 +235,19 @@ Nov 22 {last} n kubelet[8]: I1122 {last}.000000 8 server.go:1] x"
         let (kubelet, lives) = read(&log("00:55:30"));
         assert_eq!(lives, [Life::Ends, Life::Goes, Life::Goes]);
         assert_eq!(kubelet.facts(now()).known(schema::KUBELET_UNIT_RUNNING), None, "another one runs: down is not certain");
+    }
+
+    #[test]
+    fn a_kubelet_started_again_is_not_known_to_be_down() {
+        for started in ["Started kubelet.service - kubelet: The Kubernetes Node Agent.", "Started kubelet: The Kubernetes Node Agent."] {
+            let (kubelet, _) = read(&format!(
+                "Nov 22 00:54:49 n kubelet[7]: E1122 00:54:49.103848 7 {FAILED}
+Nov 22 00:54:59 n systemd[1]: {started}"
+            ));
+            let facts = kubelet.facts(now());
+            assert_eq!(facts.known(schema::KUBELET_UNIT_RUNNING), None, "{started}");
+            assert!(facts.known(schema::KUBELET_UNIT_EXITED_AT).is_some(), "{started}");
+        }
     }
 
     #[test]
