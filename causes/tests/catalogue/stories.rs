@@ -189,10 +189,11 @@ fn compare(step: &Step, before: &Diagnosis, after: &Diagnosis, meanwhile: &Meanw
     {
         return differs("roots", format!("{wanted:?}"), format!("{:?}", codes(after, true)));
     }
-    if let Some(wanted) = &step.folded
-        && *wanted != codes(after, false)
-    {
-        return differs("folded", format!("{wanted:?}"), format!("{:?}", codes(after, false)));
+    if let Some(wanted) = &step.folded {
+        let (wanted, got) = (BTreeSet::from_iter(wanted.clone()), BTreeSet::from_iter(codes(after, false)));
+        if wanted != got {
+            return differs("folded", format!("{wanted:?}"), format!("{got:?}"));
+        }
     }
     if let Some(wanted) = step.roots_meanwhile.clone().or_else(|| Some(step.roots.clone()?.into_iter().collect())) {
         let wanted: BTreeSet<String> = wanted.into_iter().chain(codes(before, true)).collect();

@@ -220,7 +220,7 @@ impl Cause {
     /// Facts that decide whether it is present.
     pub fn deciding_facts(&self) -> BTreeSet<&'static str> {
         let of_sign = |sign: &Sign| match sign {
-            Sign::Log(sign) => sign.ends.as_ref().map(|expr| expr.paths.clone()).unwrap_or_default(),
+            Sign::Log(sign) => sign.ends.iter().chain(sign.only_if.as_deref()).flat_map(|expr| expr.paths.iter().copied()).collect(),
             Sign::Fact(sign) => sign.expr.paths.clone(),
         };
         let signs = self.signs.iter().flat_map(of_sign);

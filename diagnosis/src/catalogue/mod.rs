@@ -88,6 +88,8 @@ pub struct LogSign {
     pub count: u32,
     /// See `count`.
     pub within: Option<SignedDuration>,
+    /// While this is false, sightings are no sign (of Docker, on a node whose kubelet does not use it). What cannot be told does not hide them.
+    pub only_if: Option<Box<Expr>>,
     /// When true, after the last sighting, the sign no longer holds.
     pub ends: Option<Expr>,
     /// Without a new sighting for this long, while the log is being read, the sign no longer holds.

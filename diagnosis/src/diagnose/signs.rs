@@ -74,7 +74,8 @@ impl Step<'_> {
             }
         }
         let (held, mut pending, mut missing) = self.fact_signs(cause, state);
-        let logged = state.seen.values().filter(|seen| seen.reached).min_by_key(|seen| seen.first_at);
+        let counts = |index: usize, seen: &Seen| seen.reached && self.concerns_this_node(cause, index);
+        let logged = state.seen.iter().filter(|(index, seen)| counts(**index, seen)).map(|(_, seen)| seen).min_by_key(|seen| seen.first_at);
         let since = logged.map(|seen| seen.first_at).into_iter().chain(held.iter().map(|held| held.since)).min();
         if let Some(since) = since {
             let reason = match (logged, held.first()) {
@@ -95,6 +96,14 @@ impl Step<'_> {
             }
         }
         Presence::Absent { reason: ended.unwrap_or_else(|| no_longer(cause)) }
+    }
+
+    /// Whether `only_if` of a log sign lets its sightings count.
+    fn concerns_this_node(&self, cause: &Cause, index: usize) -> bool {
+        match cause.signs.get(index) {
+            Some(Sign::Log(LogSign { only_if: Some(rule), .. })) => rule.judge(&self.scope()) != Truth::False,
+            _ => true,
+        }
     }
 
     /// Takes away sightings that are over, and says by which rule.

@@ -85,7 +85,10 @@ fn log_sign(text: &mut String, sign: &LogSign) {
         Some(within) => format!(", {} times within {}", sign.count, words::duration(within)),
         None => String::new(),
     };
-    line(text, &format!("* A log line of {}{often}; {}. Such as:", words::sources(&sign.from), ends.join(", or ")));
+    if let Some(only_if) = &sign.only_if {
+        ends.push(format!("counts only where {}", words::code(&only_if.source)));
+    }
+    line(text, &format!("* A log line of {}{often}; {}. Such as:", words::sources(&sign.from), ends.join("; ")));
     let example = sign.examples.first().map_or("", String::as_str);
     let _ = write!(text, "\n  ```text\n  {example}\n  ```\n\n");
 }

@@ -120,6 +120,7 @@ fn log_sign(raw: Spanned<RawLog>) -> Result<Sign, Wrong> {
         from: raw.from,
         pattern: raw.r#match.value,
         unless: raw.unless.map(|text| text.value),
+        only_if: raw.only_if.map(|text| expression("only_if", &text).map(Box::new)).transpose()?,
         examples: raw.examples,
     }))
 }

@@ -53,6 +53,7 @@ pub(super) struct RawLog {
     pub(super) from: Vec<Source>,
     pub(super) r#match: Spanned<String>,
     pub(super) unless: Option<Spanned<String>>,
+    pub(super) only_if: Option<Spanned<String>>,
     pub(super) count: Option<Spanned<u32>>,
     pub(super) within: Option<Spanned<String>>,
     pub(super) ends: Option<Spanned<String>>,
