@@ -2,10 +2,13 @@
 //!
 //! Two preallocated segments. Appends go to the current one; when it is full, what is still needed (reports not acknowledged, the newest
 //! state and cursor) is written to the other one, which then becomes the current one: the older stays whole until that is done. Since the
-//! blocks are there already, this works on a full disk. kill -9 loses nothing that `append` returned from; a power failure loses at most
+//! blocks are there already, this works on a full disk. A disk that hangs is waited for once, for a second; from then on everything is held
+//! in memory until it answers. kill -9 loses nothing that `append` returned from; a power failure loses at most
 //! what was written since the last [`Syncer::sync`], and then state and cursor go back together, so that the same lines are read again.
 
+mod disk;
 mod segment;
+mod writer;
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -17,7 +20,8 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use segment::{Frame, HEADER, Header, SpoolId};
+use disk::{Disk, Place, Segments};
+use segment::{Frame, Header, SpoolId};
 
 /// Bytes of one segment, unless the disk has less.
 pub const SEGMENT_BYTES: u64 = 4 << 20;
@@ -89,21 +93,6 @@ pub struct Spool {
     _lock: Option<Flock<File>>,
 }
 
-/// Both segments; `None` where there is no disk.
-type Segments = [Option<Arc<File>>; 2];
-
-#[derive(Debug)]
-struct Disk {
-    segments: Segments,
-    /// Bytes of each.
-    size: u64,
-    /// Index of the one appended to.
-    current: usize,
-    generation: u64,
-    /// Where the next frame goes.
-    offset: u64,
-}
-
 /// Makes what was appended safe against a power failure. Blocks as long as the disk takes: to be called off the agent's own thread.
 #[derive(Debug, Clone)]
 pub struct Syncer(Option<Arc<File>>);
@@ -137,7 +126,7 @@ impl Spool {
         };
         let mut spool = Self {
             id: rand::random(),
-            disk: Disk { segments, size, current: 0, generation: 0, offset: 0 },
+            disk: Disk::new(segments, size),
             pending: VecDeque::new(),
             pending_bytes: 0,
             state: Vec::new(),
@@ -221,7 +210,7 @@ impl Spool {
 
     /// For making what was appended safe against a power failure, off this thread.
     pub fn syncer(&self) -> Syncer {
-        Syncer(self.disk.segments[self.disk.current].clone())
+        Syncer(self.disk.current())
     }
 
     fn push(&mut self, sequence: u64, report: Arc<[u8]>) {
@@ -276,7 +265,8 @@ impl Spool {
         if torn {
             recovered.losses.push(format!("a torn frame at byte {end} of spool segment {index} was dropped"));
         }
-        (self.id, self.disk.current, self.disk.generation, self.disk.offset) = (header.id, index, header.generation, end);
+        self.id = header.id;
+        self.disk.at = Place { current: index, generation: header.generation, offset: end };
         self.last = frames.iter().map(|frame| frame.sequence).max().unwrap_or(0);
         self.acked = frames.iter().map(|frame| frame.acked).max().unwrap_or(0);
         let acked = self.acked;
@@ -294,41 +284,6 @@ impl Spool {
             recovered.state = Some(self.state.clone());
             recovered.cursor.clone_from(&self.cursor);
         }
-    }
-}
-
-impl Disk {
-    fn has_room(&self, bytes: usize) -> bool {
-        self.generation > 0 && self.offset + bytes as u64 <= self.size
-    }
-
-    fn file(&self, index: usize) -> io::Result<&File> {
-        self.segments[index].as_deref().ok_or_else(|| io::Error::other("there is no spool file"))
-    }
-
-    fn append(&mut self, frame: &Frame<'_>) -> io::Result<()> {
-        let bytes = frame.encode(self.generation, self.offset);
-        self.file(self.current)?.write_all_at(&bytes, self.offset)?;
-        self.offset += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn turn(&mut self, id: SpoolId, frames: &[Frame<'_>]) -> io::Result<()> {
-        let (index, generation) = (1 - self.current, self.generation + 1);
-        let file = self.file(index)?;
-        let mut bytes = Vec::new();
-        for frame in frames {
-            bytes.extend(frame.encode(generation, HEADER + bytes.len() as u64));
-        }
-        if HEADER + bytes.len() as u64 > self.size {
-            return Err(io::Error::from(Errno::EFBIG));
-        }
-        file.write_all_at(&bytes, HEADER)?;
-        file.sync_data()?;
-        Header { id, generation }.write(file)?;
-        file.sync_data()?;
-        (self.current, self.generation, self.offset) = (index, generation, HEADER + bytes.len() as u64);
-        Ok(())
     }
 }
 

@@ -1,3 +1,4 @@
+use super::segment::HEADER;
 use super::*;
 
 const SIZE: u64 = 16 << 10;
@@ -193,4 +194,63 @@ fn a_disk_that_takes_writes_again_gets_all_that_was_held_in_memory() {
     let (spool, recovered) = open(dir.path());
     assert_eq!(pending(&spool), [(1, "1".into()), (2, "2".into()), (3, "3".into())]);
     assert_eq!((recovered.state.as_deref(), recovered.cursor.as_str()), (Some(&b"s3"[..]), "c3"));
+}
+
+#[test]
+fn a_hung_disk_is_waited_for_once_and_gets_all_that_was_held_when_it_answers() {
+    for hangs_in_a_turn in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut spool, _) = open(dir.path());
+        spool.append(&entry(Some(b"one"), b"state 1", "c1"));
+        let writer = spool.disk.writer.as_mut().expect("there is a disk");
+        writer.patience = std::time::Duration::from_millis(20);
+        // The disk: does nothing until the gate opens.
+        let (open_gate, gate) = std::sync::mpsc::channel::<()>();
+        let hung = writer.run(Box::new(move || {
+            let _ended = gate.recv();
+            Ok(())
+        }));
+        assert_eq!(hung.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+        if hangs_in_a_turn {
+            spool.disk_error = Some("a turn is due".into());
+        }
+        spool.append(&entry(Some(b"two"), b"state 2", "c2"));
+        spool.append(&entry(Some(b"three"), b"state 3", "c3"));
+        let error = spool.stats().disk_error.expect("it says so");
+        assert!(error.contains("hangs"), "{error}");
+        assert_eq!(spool.after(0, 9).len(), 3, "they can be shipped all the same");
+        drop(open_gate);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while spool.stats().disk_error.is_some() {
+            assert!(std::time::Instant::now() < deadline);
+            spool.append(&entry(None, b"state 4", "c4"));
+        }
+        drop(spool);
+        let (spool, recovered) = open(dir.path());
+        assert_eq!(recovered.state.as_deref(), Some(&b"state 4"[..]));
+        assert_eq!(pending(&spool), [(1, "one".into()), (2, "two".into()), (3, "three".into())]);
+    }
+}
+
+#[test]
+fn a_turn_that_comes_to_its_end_late_is_gone_on_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path());
+    spool.append(&entry(Some(b"one"), b"state 1", "c1"));
+    // No patience at all: the turn is given up and completed behind our back.
+    spool.disk.writer.as_mut().expect("there is a disk").patience = std::time::Duration::ZERO;
+    spool.disk_error = Some("a turn is due".into());
+    for n in 2..200 {
+        spool.append(&entry(None, format!("state {n}").as_bytes(), "c"));
+    }
+    spool.disk.writer.as_mut().expect("there is a disk").patience = std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while spool.stats().disk_error.is_some() {
+        assert!(std::time::Instant::now() < deadline);
+        spool.append(&entry(None, b"state last", "c last"));
+    }
+    drop(spool);
+    let (spool, recovered) = open(dir.path());
+    assert_eq!((recovered.state.as_deref(), recovered.cursor.as_str()), (Some(&b"state last"[..]), "c last"));
+    assert_eq!(pending(&spool), [(1, "one".into())]);
 }
