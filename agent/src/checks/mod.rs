@@ -137,4 +137,16 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_look_says_something_about_every_fact_it_reports() {
+        for check in ALL {
+            for kubernetes in [None, Some(false), Some(true)] {
+                let node = testing::Node::new();
+                let node = kubernetes.map(|is| testing::Node::new().known(schema::NODE_IS_KUBERNETES, is)).unwrap_or(node);
+                // The helper asserts it, here for a node on which nothing is to be found.
+                node.look(check);
+            }
+        }
+    }
 }

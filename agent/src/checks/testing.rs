@@ -84,6 +84,14 @@ impl Node {
     pub(crate) async fn look_async(&self, check: &Check) -> Facts {
         let facts = (check.look)(self.look_for(check)).await;
         self.assert_reports_its_own(check, &facts);
+        for entry in check.reports.iter().flat_map(|prefix| schema::under(prefix)).filter(|entry| !entry.derived) {
+            assert!(
+                facts.get(entry.path).is_some(),
+                "{} is silent about {}: an old value would stand as if it were fresh",
+                check.name,
+                entry.path
+            );
+        }
         facts
     }
 
@@ -92,7 +100,7 @@ impl Node {
         facts.value(path).expect_err(path).why
     }
 
-    /// A check may write only beneath what it says it reports, and records only with the fields of the schema.
+    /// A check writes all of what it says it reports and nothing else, and records only with the fields of the schema.
     pub(crate) fn assert_reports_its_own(&self, check: &Check, facts: &Facts) {
         for (path, fact) in facts.iter() {
             let own =
