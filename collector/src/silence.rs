@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nodewhy_diagnosis::catalogue::{Cause, Scope};
+use nodewhy_diagnosis::diagnose::in_words;
 use nodewhy_diagnosis::facts::{Facts, schema};
-use nodewhy_diagnosis::model::{Evidence, Layer, PresentCause, Remedy, Severity, Transition, TransitionKind};
+use nodewhy_diagnosis::model::{Evidence, Layer, PresentCause, Severity, Transition, TransitionKind};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::alerts::Plan;
@@ -143,14 +143,7 @@ pub fn cause(node: &str, since: Timestamp, now: Timestamp) -> PresentCause {
     let rule = nodewhy_causes::catalogue().cause(CODE);
     let mut facts = Facts::new();
     facts.set(schema::NODE_NAME, now, node.to_owned());
-    let scope = Scope::of(&facts);
-    let remedy = |rule: &Cause| {
-        rule.remedy
-            .iter()
-            .map(|step| Remedy { say: step.say.fill(&scope).text, run: step.run.as_ref().map(|run| run.fill(&scope).text) })
-            .collect()
-    };
-    let words = rule.and_then(|rule| rule.messages.first()).map_or_else(String::new, |message| message.say.fill(&scope).text);
+    let (message, remedy) = rule.map(|rule| in_words(rule, &facts, now)).unwrap_or_default();
     PresentCause {
         case_id: format!("{node}/{CODE}/{}", since.as_microsecond()),
         code: CODE.to_owned(),
@@ -159,7 +152,7 @@ pub fn cause(node: &str, since: Timestamp, now: Timestamp) -> PresentCause {
         layer: rule.map_or(Layer::Network, |rule| rule.layer),
         root: true,
         since,
-        message: words,
+        message,
         evidence: vec![Evidence {
             source: "collector".to_owned(),
             at: Some(since),
@@ -168,7 +161,7 @@ pub fn cause(node: &str, since: Timestamp, now: Timestamp) -> PresentCause {
         }],
         explains: Vec::new(),
         explained_by: Vec::new(),
-        remedy: rule.map(remedy).unwrap_or_default(),
+        remedy,
     }
 }
 

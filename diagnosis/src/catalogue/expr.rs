@@ -1,21 +1,26 @@
 //! CEL expressions over the facts, in three-valued logic.
 //!
-//! An expression is parsed once; each dotted path in it that is a fact becomes one variable of that name, looked up when (and only if) the
-//! evaluation comes to it. `&&`, `||` and `!` are judged here, so that a missing fact decides nothing that the other side decides already;
-//! everything else is CEL's.
+//! An expression is compiled once. What CEL calls an error is *unknown* here. The usual shapes (`&&`, `||`, `!`, comparisons of a fact with
+//! a constant, `in`, `size()`) are evaluated on the facts directly and copy nothing; whatever else CEL can say is left to the `cel` crate.
 
-mod compile;
-mod scope;
+mod cel;
+mod check;
+mod eval;
+mod node;
+mod ty;
 
-use cel::common::ast::{Expr as Ast, operators};
-use cel::{Context, IdedExpr, Value as CelValue};
-use jiff::Timestamp;
+use ::cel::parser::{Expression, Parser};
 
-use crate::facts::{Facts, Missing, MissingKind, Value};
+use crate::facts::{FactId, Missing};
 
-pub use compile::ExprError;
-pub(crate) use scope::from_cel;
-pub use scope::{Scope, SightingScope};
+pub(crate) use cel::{Scope, Spoken};
+pub(crate) use eval::{Tri, Wake};
+pub(crate) use ty::Ty;
+
+/// An expression longer than this is refused.
+const MAX_SOURCE: usize = 4096;
+/// One with more brackets in brackets too.
+const MAX_DEPTH: usize = 60;
 
 /// A compiled expression whose paths are all in the schema.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub struct Expr {
     pub source: String,
     /// Fact paths it reads.
     pub paths: Vec<&'static str>,
-    ast: IdedExpr,
+    root: node::Node,
 }
 
 /// The value of a predicate.
@@ -38,121 +43,112 @@ pub enum Truth {
     Unknown(Vec<(&'static str, Missing)>),
 }
 
-/// Truth with the two ways in which there can be none.
-enum Judged {
-    True,
-    False,
-    /// What it speaks of does not exist here: false to whoever asks, and false when negated too.
-    Inapplicable,
-    Unknown(Vec<(&'static str, Missing)>),
+/// An expression that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExprError {
+    /// Not CEL.
+    #[error("not a CEL expression: {0}")]
+    Syntax(String),
+    /// Longer than anyone can read.
+    #[error("the expression is longer than {MAX_SOURCE} bytes, or nested deeper than {MAX_DEPTH} levels")]
+    TooLong,
+    /// The schema has no such path.
+    #[error("unknown fact `{path}`{}", .near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    UnknownPath {
+        /// As written.
+        path: String,
+        /// A path spelt much like it.
+        near: Option<&'static str>,
+    },
+    /// A record or fact has no such field.
+    #[error("`{of}` has no field `{field}`")]
+    UnknownField {
+        /// What was selected from.
+        of: String,
+        /// As written.
+        field: String,
+    },
+    /// CEL has no such function.
+    #[error("unknown function `{0}`")]
+    UnknownFunction(String),
+    /// Can never hold, or never be evaluated.
+    #[error("{0}")]
+    Type(String),
+    /// `captures` and `sighting` outside of a log sign's reach.
+    #[error("`{0}` is known only in `ends`, `message` and `remedy`")]
+    NoSighting(String),
+}
+
+/// Which variables there are besides the facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variables {
+    /// The facts alone.
+    Facts,
+    /// Also `captures` and `sighting`.
+    Sighting,
 }
 
 impl Expr {
-    /// Parses and checks an expression: its syntax, that every path is in the facts' schema, that every function exists.
-    ///
-    /// # Errors
-    /// [`ExprError`], in the words of whoever writes a cause file.
+    /// Compiles a predicate over the facts alone (`fact`, `absent`).
     pub fn compile(source: &str) -> Result<Self, ExprError> {
-        let (ast, paths) = compile::compile(source)?;
-        Ok(Self { source: source.to_owned(), paths, ast })
+        Self::predicate(source, Variables::Facts)
     }
 
-    /// Judges it. A fact that does not apply here makes what reads it false.
-    pub fn judge(&self, scope: &Scope<'_>) -> Truth {
-        match scope.with_context(|context| judge(&self.ast, context, scope)) {
-            Judged::True => Truth::True,
-            Judged::False | Judged::Inapplicable => Truth::False,
-            Judged::Unknown(missing) => Truth::Unknown(missing),
+    pub(crate) fn predicate(source: &str, variables: Variables) -> Result<Self, ExprError> {
+        let (expression, ty, facts) = parse(source, variables)?;
+        if !matches!(ty, Ty::Bool | Ty::Any) {
+            return Err(ExprError::Type(format!("a condition must be true or false; this is {}", ty.words())));
         }
-    }
-
-    /// Its value; `None` if a fact it needs is missing or it has none (an index beyond the end).
-    pub fn value(&self, scope: &Scope<'_>) -> Option<Value> {
-        scope.with_context(|context| CelValue::resolve(&self.ast, context)).ok().and_then(|value| from_cel(&value))
-    }
-
-    /// When the oldest of the facts it reads was read; `None` if it reads none that is known.
-    pub fn read_at(&self, facts: &Facts) -> Option<Timestamp> {
-        let known = self.paths.iter().filter_map(|path| facts.get(path)).filter(|fact| fact.value.is_ok());
-        known.map(|fact| fact.read_at).min()
-    }
-
-    /// The name that says how its value is worded: the last field or the path.
-    pub(crate) fn name(&self) -> Option<&str> {
-        match &self.ast.expr {
-            Ast::Ident(name) => Some(name),
-            Ast::Select(select) => Some(&select.field),
-            _ => None,
-        }
+        let root = node::compile(&expression)?;
+        Ok(Self { source: source.to_owned(), paths: paths(&facts), root })
     }
 }
 
-fn judge(ast: &IdedExpr, context: &Context<'_, '_>, scope: &Scope<'_>) -> Judged {
-    if let Ast::Call(call) = &ast.expr {
-        match (call.func_name.as_str(), call.args.as_slice()) {
-            (operators::LOGICAL_AND, [left, right]) => return and(judge(left, context, scope), || judge(right, context, scope)),
-            (operators::LOGICAL_OR, [left, right]) => return or(judge(left, context, scope), || judge(right, context, scope)),
-            (operators::LOGICAL_NOT, [of]) => return not(judge(of, context, scope)),
+/// A compiled expression of any type, for templates.
+#[derive(Debug)]
+pub(crate) struct ValueExpr {
+    pub(crate) facts: Vec<FactId>,
+    pub(crate) ty: Ty,
+    /// The name the value goes by (`size_bytes` of `swap.devices[0].size_bytes`): its unit stands last.
+    pub(crate) name: String,
+    expression: Expression,
+    whole_fact: Option<FactId>,
+}
+
+impl ValueExpr {
+    pub(crate) fn compile(source: &str) -> Result<Self, ExprError> {
+        let (mut expression, ty, facts) = parse(source, Variables::Sighting)?;
+        let whole_fact = check::fact_of(&expression);
+        let name = check::last_name(&expression).unwrap_or_default().to_owned();
+        node::name_presence_tests(&mut expression);
+        Ok(Self { facts, ty, name, expression, whole_fact })
+    }
+}
+
+fn parse(source: &str, variables: Variables) -> Result<(Expression, Ty, Vec<FactId>), ExprError> {
+    // The parser's stack grows with nesting: refused before it comes to that.
+    let deepest = source.chars().scan(0_usize, |depth, c| {
+        match c {
+            '(' | '[' | '{' => *depth += 1,
+            ')' | ']' | '}' => *depth = depth.saturating_sub(1),
             _ => {}
         }
+        Some(*depth)
+    });
+    if source.len() > MAX_SOURCE || deepest.max().unwrap_or(0) > MAX_DEPTH {
+        return Err(ExprError::TooLong);
     }
-    match CelValue::resolve(ast, context) {
-        Ok(CelValue::Bool(true)) => Judged::True,
-        Ok(CelValue::Bool(false)) => Judged::False,
-        Ok(_) => Judged::Inapplicable,
-        Err(_) => {
-            let missing: Vec<_> =
-                compile::paths_of(ast).into_iter().filter_map(|path| Some((path, scope.facts.value(path).err()?))).collect();
-            // An error with every fact known: a key that is not in a map, an index beyond a list's end, a sighting that was not made.
-            if missing.iter().all(|(_, why)| why.kind == MissingKind::NotApplicable) {
-                Judged::Inapplicable
-            } else {
-                Judged::Unknown(missing.into_iter().filter(|(_, why)| why.kind != MissingKind::NotApplicable).collect())
-            }
-        }
+    let parsed = Parser::default().parse(source);
+    let expression = parsed.map_err(|errors| ExprError::Syntax(cel::words_of(&errors)))?;
+    if check::is_deeper_than(&expression, 2 * MAX_DEPTH) {
+        return Err(ExprError::TooLong);
     }
+    let (ty, facts) = check::check(&expression, variables)?;
+    Ok((expression, ty, facts))
 }
 
-fn and(left: Judged, right: impl FnOnce() -> Judged) -> Judged {
-    match left {
-        Judged::False | Judged::Inapplicable => left,
-        Judged::True => right(),
-        Judged::Unknown(mut missing) => match right() {
-            right @ (Judged::False | Judged::Inapplicable) => right,
-            Judged::True => Judged::Unknown(missing),
-            Judged::Unknown(more) => {
-                missing.extend(more);
-                Judged::Unknown(missing)
-            }
-        },
-    }
-}
-
-fn or(left: Judged, right: impl FnOnce() -> Judged) -> Judged {
-    match left {
-        Judged::True => Judged::True,
-        Judged::False => match right() {
-            Judged::Inapplicable => Judged::False,
-            right => right,
-        },
-        Judged::Inapplicable => right(),
-        Judged::Unknown(mut missing) => match right() {
-            Judged::True => Judged::True,
-            Judged::False | Judged::Inapplicable => Judged::Unknown(missing),
-            Judged::Unknown(more) => {
-                missing.extend(more);
-                Judged::Unknown(missing)
-            }
-        },
-    }
-}
-
-fn not(of: Judged) -> Judged {
-    match of {
-        Judged::True => Judged::False,
-        Judged::False => Judged::True,
-        of => of,
-    }
+fn paths(facts: &[FactId]) -> Vec<&'static str> {
+    facts.iter().map(|fact| fact.path()).collect()
 }
 
 #[cfg(test)]

@@ -1,63 +1,82 @@
 //! From YAML to a checked catalogue.
 
-mod check;
+mod compile;
+mod cross;
 mod raw;
 
 use std::collections::BTreeSet;
 
-use super::{Catalogue, Cause, ExprError, FoundBy, LogSign, Matcher, MatcherSign, PatternError, Sign, TemplateError};
+pub(crate) use compile::MAX_COUNT;
+
+use super::{Catalogue, Cause, ExprError, Matcher, MatcherSign, PatternError, Sign, TemplateError};
+
+/// A cause file larger than this is refused.
+const MAX_FILE: usize = 256 << 10;
 
 /// A cause file that is refused, with the place.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}:{line}: {problem}")]
+#[error("{file}{}: {problem}", place(*.line, *.column))]
 pub struct LoadError {
     /// File name as given.
     pub file: String,
     /// Line, from 1; 0 if the whole file is meant.
     pub line: u64,
+    /// Column, from 1; 0 if the whole line or file is meant.
+    pub column: u64,
     /// What is wrong.
-    pub problem: Box<LoadProblem>,
+    pub problem: LoadProblem,
 }
 
 /// What can be wrong with a cause file.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadProblem {
     /// Not YAML, or not of the form.
     #[error("{0}")]
     Yaml(String),
-    /// A field whose value cannot be.
+    /// The file is not a cause's.
+    #[error("the file has {0} bytes; a cause has at most {MAX_FILE}")]
+    TooLarge(usize),
+    /// A value that the format does not allow.
     #[error("{field}: {problem}")]
     Field {
-        /// Its name.
+        /// Which.
         field: &'static str,
-        /// What is wrong and what would be right.
+        /// What is wrong with it and what would be right.
         problem: String,
     },
-    /// A bad expression.
+    /// An expression.
     #[error("{field}: {error}")]
-    Expression {
-        /// Where.
+    Expr {
+        /// Where it stands.
         field: &'static str,
-        /// Why.
+        /// What is wrong.
+        #[source]
         error: ExprError,
     },
-    /// A bad text.
+    /// A text with expressions in it.
     #[error("{field}: {error}")]
-    Text {
-        /// Where.
+    Template {
+        /// Where it stands.
         field: &'static str,
-        /// Why.
+        /// What is wrong.
+        #[source]
         error: TemplateError,
     },
-    /// A bad pattern.
+    /// A regular expression.
     #[error("{field}: {error}")]
     Pattern {
-        /// Where.
+        /// `match` or `unless`.
         field: &'static str,
-        /// Why.
-        error: PatternError,
+        /// What is wrong.
+        error: String,
     },
-    /// A code that another file has already.
+    /// A fact quoted as evidence that does not exist.
+    #[error("evidence: {0}")]
+    Evidence(ExprError),
+    /// Nothing would ever close a case that this sign opened.
+    #[error("a log sign needs `ends` or `quiet_for`: otherwise nothing tells when it is over")]
+    NoEnd,
+    /// Two files with one code.
     #[error("the cause `{code}` is in {other} already")]
     Duplicate {
         /// The code.
@@ -65,46 +84,74 @@ pub enum LoadProblem {
         /// The file that has it.
         other: String,
     },
-    /// An `explains` of a cause that there is not.
+    /// `explains` names a cause that is nowhere.
     #[error("explains: there is no cause `{0}`")]
-    UnknownCause(String),
-    /// `explains` goes round.
+    UnknownCode(String),
+    /// A cause that would explain itself.
     #[error("explains goes round in a circle: {0}")]
-    Cycle(String),
+    Circle(String),
 }
 
-/// A cause with the places needed when files are looked at together.
-struct Loaded {
+fn place(line: u64, column: u64) -> String {
+    match (line, column) {
+        (0, _) => String::new(),
+        (line, 0) => format!(":{line}"),
+        (line, column) => format!(":{line}:{column}"),
+    }
+}
+
+/// Where in a file something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Place {
+    line: u64,
+    column: u64,
+}
+
+/// A problem at its place; the file is added by whoever knows it.
+type Refused = (Place, LoadProblem);
+
+/// A cause that is good by itself.
+struct Single {
     file: String,
     cause: Cause,
-    explains_line: u64,
+    code_at: Place,
+    /// Where each of `explains` stands.
+    explains_at: Vec<Place>,
 }
 
 impl Catalogue {
     /// Loads files (name, text). A bad file is refused alone: the catalogue holds the good ones, the errors say what is left out.
     pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Self, Vec<LoadError>) {
-        let (mut loaded, mut errors) = (Vec::<Loaded>::new(), Vec::new());
+        let mut errors = Vec::new();
+        let mut singles: Vec<Single> = Vec::new();
+        let mut refused_codes = BTreeSet::new();
         for (file, text) in files {
-            match raw::read(file, text).and_then(|raw| check::check(file, raw)) {
-                Err(error) => errors.push(error),
-                Ok(new) => match loaded.iter().find(|other| other.cause.code == new.cause.code) {
-                    None => loaded.push(new),
-                    Some(other) => {
-                        let problem = LoadProblem::Duplicate { code: new.cause.code, other: other.file.clone() };
-                        errors.push(LoadError { file: file.to_owned(), line: 1, problem: problem.into() });
-                    }
-                },
+            match single(file, text) {
+                Ok(single) => singles.push(single),
+                Err((place, problem)) => {
+                    refused_codes.insert(raw::code_of(file, text));
+                    errors.push(at(file, place, problem));
+                }
             }
         }
-        loaded.sort_by(|a, b| a.cause.code.cmp(&b.cause.code));
-        refuse_unknown_causes(&mut loaded, &mut errors);
-        refuse_cycles(&mut loaded, &mut errors);
-        (Self::of(loaded.into_iter().map(|loaded| loaded.cause).collect()), errors)
+        let causes = cross::check(singles, &refused_codes, &mut errors);
+        (Self::assemble(causes, &mut errors), errors)
     }
 
-    fn of(causes: Vec<Cause>) -> Self {
-        let matcher = Matcher::build(log_signs(&causes)).expect("every pattern was checked when its file was read");
-        let reach = (0..causes.len()).map(|index| reach(&causes, index)).collect();
+    fn assemble(mut causes: Vec<(String, Cause)>, errors: &mut Vec<LoadError>) -> Self {
+        causes.sort_by(|(_, one), (_, other)| one.code.cmp(&other.code));
+        let matcher = loop {
+            match Matcher::build(causes.iter().flat_map(|(_, cause)| log_signs(cause))) {
+                Ok(matcher) => break matcher,
+                Err((code, _, error)) => {
+                    let Some(index) = causes.iter().position(|(_, cause)| cause.code == code) else { break Matcher::default() };
+                    let (file, _) = causes.remove(index);
+                    errors.push(at(&file, Place::default(), pattern("match", &error)));
+                }
+            }
+        };
+        let causes: Vec<Cause> = causes.into_iter().map(|(_, cause)| cause).collect();
+        let reach = cross::closure(&causes);
         Self { causes, matcher, reach }
     }
 
@@ -115,121 +162,58 @@ impl Catalogue {
 
     /// A cause by its code.
     pub fn cause(&self, code: &str) -> Option<&Cause> {
-        self.index(code).map(|index| &self.causes[index])
-    }
-
-    /// The matcher over all log signs.
-    pub fn matcher(&self) -> &Matcher {
-        &self.matcher
+        self.position(code).map(|index| &self.causes[index])
     }
 
     /// Codes that a cause explains, directly or through another.
     pub fn explained_by(&self, code: &str) -> impl Iterator<Item = &str> {
-        let index = self.index(code);
-        index.into_iter().flat_map(|index| self.reach[index].iter().map(|index| &*self.causes[*index].code))
+        let reached = self.position(code).map_or(&[][..], |index| self.reach(index));
+        reached.iter().map(|index| self.causes[*index as usize].code.as_str())
     }
 
-    pub(crate) fn index(&self, code: &str) -> Option<usize> {
+    /// The place of a code in [`Self::causes`].
+    pub(crate) fn position(&self, code: &str) -> Option<usize> {
         self.causes.binary_search_by(|cause| cause.code.as_str().cmp(code)).ok()
     }
 
-    /// A log sign by its cause and index.
-    pub(crate) fn log_sign(&self, code: &str, sign: usize) -> Option<&LogSign> {
-        match self.cause(code)?.signs.get(sign)? {
-            Sign::Log(sign) => Some(sign),
-            Sign::Fact(_) => None,
-        }
-    }
-
-    pub(crate) fn reach(&self, index: usize) -> &BTreeSet<usize> {
+    /// The causes (places in [`Self::causes`]) that a cause leads to, directly or through others.
+    pub(crate) fn reach(&self, index: usize) -> &[u32] {
         &self.reach[index]
     }
+
+    /// The matcher over all log signs.
+    pub fn matcher(&self) -> &super::Matcher {
+        &self.matcher
+    }
 }
 
-fn log_signs(causes: &[Cause]) -> Vec<MatcherSign<'_>> {
-    let mut signs = Vec::new();
-    for cause in causes {
-        for (sign_index, sign) in cause.signs.iter().enumerate() {
-            if let Sign::Log(LogSign { from, pattern, unless, .. }) = sign {
-                signs.push(MatcherSign { code: &cause.code, sign_index, from, pattern, unless: unless.as_deref() });
-            }
+fn log_signs(cause: &Cause) -> impl Iterator<Item = MatcherSign<'_>> {
+    cause.signs.iter().enumerate().filter_map(|(sign_index, sign)| match sign {
+        Sign::Log(log) => {
+            let (pattern, unless) = (log.pattern.as_str(), log.unless.as_deref());
+            Some(MatcherSign { code: &cause.code, sign_index, from: &log.from, pattern, unless })
         }
-    }
-    signs
+        Sign::Fact(_) => None,
+    })
 }
 
-fn reach(causes: &[Cause], from: usize) -> BTreeSet<usize> {
-    let index = |code: &String| causes.binary_search_by(|cause| cause.code.cmp(code)).ok();
-    let mut reached = BTreeSet::new();
-    let mut next: Vec<usize> = causes[from].explains.iter().filter_map(index).collect();
-    while let Some(at) = next.pop() {
-        if reached.insert(at) {
-            next.extend(causes[at].explains.iter().filter_map(index));
-        }
+fn single(file: &str, text: &str) -> Result<Single, Refused> {
+    if text.len() > MAX_FILE {
+        return Err((Place::default(), LoadProblem::TooLarge(text.len())));
     }
-    reached
+    let raw: raw::RawCause = serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location().map(raw::place).unwrap_or_default();
+        (place, LoadProblem::Yaml(raw::words(&error)))
+    })?;
+    compile::cause(file, raw)
 }
 
-fn refuse_unknown_causes(loaded: &mut Vec<Loaded>, errors: &mut Vec<LoadError>) {
-    // One refused may be what another explains: until all that are left know each other.
-    loop {
-        let codes: BTreeSet<String> = loaded.iter().map(|loaded| loaded.cause.code.clone()).collect();
-        let before = loaded.len();
-        loaded.retain(|loaded| match loaded.cause.explains.iter().find(|code| !codes.contains(*code)) {
-            None => true,
-            Some(unknown) => {
-                let problem = LoadProblem::UnknownCause(unknown.clone());
-                errors.push(LoadError { file: loaded.file.clone(), line: loaded.explains_line, problem: problem.into() });
-                false
-            }
-        });
-        if loaded.len() == before {
-            return;
-        }
-    }
+fn at(file: &str, place: Place, problem: LoadProblem) -> LoadError {
+    LoadError { file: file.to_owned(), line: place.line, column: place.column, problem }
 }
 
-fn refuse_cycles(loaded: &mut Vec<Loaded>, errors: &mut Vec<LoadError>) {
-    let path = |from: &str| -> Option<Vec<String>> {
-        let explains = |code: &str| loaded.iter().find(|loaded| loaded.cause.code == code).map_or(&[][..], |loaded| &loaded.cause.explains);
-        let mut paths: Vec<Vec<String>> = explains(from).iter().map(|code| vec![from.to_owned(), code.clone()]).collect();
-        let mut seen = BTreeSet::new();
-        while let Some(path) = paths.pop() {
-            let last = path.last()?.clone();
-            if last == from {
-                return Some(path);
-            }
-            if seen.insert(last.clone()) {
-                paths.extend(explains(&last).iter().map(|code| [path.clone(), vec![code.clone()]].concat()));
-            }
-        }
-        None
-    };
-    let circular: Vec<_> = loaded.iter().filter_map(|loaded| Some((loaded.cause.code.clone(), path(&loaded.cause.code)?))).collect();
-    for (code, path) in circular {
-        let Some(index) = loaded.iter().position(|loaded| loaded.cause.code == code) else { continue };
-        let gone = loaded.remove(index);
-        errors.push(LoadError { file: gone.file, line: gone.explains_line, problem: LoadProblem::Cycle(path.join(" -> ")).into() });
-    }
-    if !errors.is_empty() {
-        refuse_unknown_causes(loaded, errors);
-    }
-}
-
-impl Cause {
-    /// Facts that decide whether it is present.
-    pub fn deciding_facts(&self) -> BTreeSet<&'static str> {
-        let of_sign = |sign: &Sign| match sign {
-            Sign::Log(sign) => sign.ends.iter().chain(sign.only_if.as_deref()).flat_map(|expr| expr.paths.iter().copied()).collect(),
-            Sign::Fact(sign) => sign.expr.paths.clone(),
-        };
-        let signs = self.signs.iter().flat_map(of_sign);
-        signs.chain(self.absent.iter().flat_map(|expr| expr.paths.iter().copied())).collect()
-    }
-
-    pub(crate) fn of_agent(&self) -> bool {
-        self.found_by == FoundBy::Agent
-    }
+fn pattern(field: &'static str, error: &PatternError) -> LoadProblem {
+    LoadProblem::Pattern { field, error: error.to_string() }
 }
 
 #[cfg(test)]

@@ -6,26 +6,29 @@ mod load;
 mod matcher;
 mod template;
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
+use crate::facts::FactId;
 use crate::model::{Layer, Severity};
 use crate::record::Source;
 
-pub use expr::{Expr, ExprError, Scope, SightingScope, Truth};
+pub use expr::{Expr, ExprError, Truth};
+pub(crate) use expr::{Scope, Spoken, Tri, Wake};
+pub(crate) use load::MAX_COUNT;
 pub use load::{LoadError, LoadProblem};
 pub use matcher::{Matcher, MatcherSign, PatternError, Sighting, check_pattern};
-pub use template::{Filled, Template, TemplateError, word};
-
-/// Times of sightings remembered for `count` and `within`; the most that `count` can be.
-pub(crate) const MAX_TIMES: usize = 16;
+pub(crate) use template::fact_in_words;
+pub use template::{Template, TemplateError};
 
 /// All causes, checked and compiled. Built once, shared, never changed.
 #[derive(Debug)]
 pub struct Catalogue {
     causes: Vec<Cause>,
     matcher: Matcher,
-    /// For each cause, the indices of all that it explains, directly or through another.
-    reach: Vec<std::collections::BTreeSet<usize>>,
+    /// For each cause all it leads to.
+    reach: Vec<Vec<u32>>,
 }
 
 /// One entry of the catalogue, compiled.
@@ -55,6 +58,35 @@ pub struct Cause {
     pub remedy: Vec<RemedyRule>,
     /// For the page docs/causes/CODE.md.
     pub docs: Docs,
+}
+
+impl Cause {
+    /// Facts that decide whether it is present.
+    pub fn deciding_facts(&self) -> BTreeSet<&'static str> {
+        self.signs.iter().flat_map(Sign::conditions).chain(&self.absent).flat_map(|expr| expr.paths.iter().copied()).collect()
+    }
+
+    /// Every fact the cause reads anywhere: signs, ends, message, remedy, evidence. A path may come more than once.
+    pub fn fact_paths(&self) -> impl Iterator<Item = &'static str> {
+        let conditions = self.signs.iter().flat_map(Sign::conditions).chain(&self.absent);
+        let conditions = conditions.chain(self.messages.iter().filter_map(|message| message.when.as_ref()));
+        let conditions = conditions.chain(self.remedy.iter().filter_map(|step| step.when.as_ref()));
+        let texts = self.messages.iter().map(|message| &message.say);
+        let texts = texts.chain(self.remedy.iter().flat_map(|step| std::iter::once(&step.say).chain(&step.run)));
+        let quoted = self.evidence.iter().filter_map(|path| FactId::of(path)).map(FactId::path);
+        conditions.flat_map(|expr| expr.paths.iter().copied()).chain(texts.flat_map(Template::paths)).chain(quoted)
+    }
+}
+
+impl Sign {
+    fn conditions(&self) -> impl Iterator<Item = &Expr> {
+        match self {
+            Self::Log(log) => [log.ends.as_ref(), log.only_if.as_deref()],
+            Self::Fact(fact) => [Some(&fact.expr), None],
+        }
+        .into_iter()
+        .flatten()
+    }
 }
 
 /// Who finds a cause.

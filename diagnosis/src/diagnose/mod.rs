@@ -1,24 +1,27 @@
-//! The judgement: from what was seen, and what was known before, to the causes present now. The rules are in ARCHITECTURE.md.
+//! The judgement: from what was seen, and what was known before, to the causes present now.
 
-mod cases;
 mod fold;
-mod signs;
+mod hear;
+mod judge;
+mod order;
+mod show;
 mod state;
-mod tell;
+mod transitions;
 mod unknown;
+mod verdict;
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 
-use crate::catalogue::{Catalogue, Scope, Sighting, Truth};
-use crate::facts::{self, Facts};
-use crate::model::{Diagnosis, Severity, Transition, Verdict};
+use jiff::Timestamp;
 
+use crate::catalogue::{Catalogue, Cause, FoundBy, Scope, Sighting, Wake};
+use crate::facts::{Facts, Missing, Seen, derive, schema};
+use crate::model::{Diagnosis, PresentCause, Severity, Transition};
+
+use judge::Standing;
+pub use show::in_words;
+use state::Case;
 pub use state::State;
-
-use signs::{Judgement, Presence};
-
-/// A root that has ended explains its symptoms for so long, so that its end does not page for what is still dying down.
-pub const FADING: SignedDuration = SignedDuration::from_secs(30);
 
 /// What is seen at one moment. Time is a field of the input.
 #[derive(Debug, Clone, Copy)]
@@ -59,67 +62,160 @@ pub struct Outcome {
     pub wake_at: Option<Timestamp>,
 }
 
-/// One step, put together.
-struct Step<'a> {
-    catalogue: &'a Catalogue,
-    view: &'a View<'a>,
-    /// With derived ones.
-    facts: Facts,
-    wake_at: Option<Timestamp>,
-}
+/// Why a case closes whose cause or sign is in the catalogue no longer.
+const REMOVED: &str = "rule removed from the catalogue";
 
 /// Judges. Pure: the same catalogue, view and prior state give the same outcome.
 pub fn diagnose(catalogue: &Catalogue, view: &View<'_>, prior: &State) -> Outcome {
+    let now = state::micros(view.now);
+    let derived = derive(view.facts, now);
+    let look = Look::new(view, Seen::new(view.facts, &derived, now));
     let mut state = prior.clone();
-    let mut step = Step { catalogue, view, facts: facts::with_derived(view.facts, view.now), wake_at: None };
     state.see(catalogue, view.sightings);
-    let judgements = step.judge_all(&mut state);
-    let mut transitions = step.close_removed(&mut state);
-    step.close(&judgements, &mut state, &mut transitions);
-    let folded = step.fold(&judgements, &mut state);
-    let (causes, changed) = step.keep_open(&judgements, &folded, &mut state);
-    transitions.extend(changed);
-    let (verdict, unknown) = step.verdict(&judgements, &causes);
-    let diagnosis = Diagnosis { node: view.node.to_owned(), at: view.now, verdict, causes, unknown };
-    Outcome { diagnosis, transitions, state, wake_at: step.wake_at }
+    let mut found = judge_all(&look, catalogue, &mut state);
+
+    let mut transitions: Vec<Transition> = Vec::new();
+    let closed = close(&mut state, catalogue, &mut found.absent, now, &mut transitions);
+    fold::fade(&mut state.fading, &state.cases, &closed, now);
+    fold::fold(&look, catalogue, &mut state.fading, &mut found.present);
+    order::order(&mut found.present, catalogue, &state, &look.seen);
+    tell(&look, &mut state, &found, &mut transitions);
+
+    let verdict = verdict::verdict(&found.present, found.critical_unknown);
+    let unknown = unknown::unknown(found.missing);
+    let diagnosis = Diagnosis { node: view.node.to_owned(), at: now, verdict, causes: found.present, unknown };
+    Outcome { diagnosis, transitions, state, wake_at: look.wake.earliest() }
 }
 
-impl Step<'_> {
-    fn scope(&self) -> Scope<'_> {
-        Scope::of(&self.facts)
+/// What the rules look at in one step.
+struct Look<'a> {
+    view: &'a View<'a>,
+    now: Timestamp,
+    seen: Seen<'a>,
+    /// Why log signs cannot be seen, if they cannot.
+    deaf: Option<(&'static str, Missing)>,
+    logs_read_up_to: Option<Timestamp>,
+    wake: Wake,
+}
+
+impl<'a> Look<'a> {
+    fn new(view: &'a View<'a>, seen: Seen<'a>) -> Self {
+        Self {
+            view,
+            now: seen.now,
+            deaf: judge::deafness(view.mode, &Scope::facts(&seen)),
+            logs_read_up_to: view.facts.known(schema::LOGS_READ_UP_TO),
+            wake: Wake::default(),
+            seen,
+        }
     }
 
-    fn wake(&mut self, at: Timestamp) {
-        self.wake_at = Some(self.wake_at.map_or(at, |other| other.min(at)));
+    fn is_saved(&self) -> bool {
+        self.view.mode == Mode::Saved
     }
 
-    fn verdict(&self, judgements: &[Judgement], causes: &[crate::model::PresentCause]) -> (Verdict, Vec<crate::model::Unknown>) {
-        let worst = causes.iter().map(|cause| cause.severity).max();
-        let mut critical_unknown = false;
-        let mut missing = Vec::new();
-        for (cause, judgement) in self.catalogue.causes().iter().zip(judgements) {
-            if let Presence::Unknown(of) = &judgement.presence {
-                critical_unknown |= cause.severity == Severity::Critical;
-                missing.extend(of.iter().cloned());
+    /// Asks to be called again at a moment to come.
+    fn wake_at(&self, moment: Timestamp) {
+        if moment > self.now {
+            self.wake.at(moment);
+        }
+    }
+}
+
+/// What is so of all causes.
+#[derive(Default)]
+struct Found {
+    present: Vec<PresentCause>,
+    /// Why cases open, by code.
+    opening: BTreeMap<String, String>,
+    /// Why open cases close, by code.
+    absent: BTreeMap<String, String>,
+    missing: BTreeMap<&'static str, Missing>,
+    critical_unknown: bool,
+}
+
+fn judge_all(look: &Look<'_>, catalogue: &Catalogue, state: &mut State) -> Found {
+    let mut found = Found::default();
+    state.watched.retain(|code, _| catalogue.position(code).is_some());
+    for cause in catalogue.causes().iter().filter(|cause| cause.found_by == FoundBy::Agent) {
+        let mut watched = state.watched.remove(&cause.code).unwrap_or_default();
+        let open = state.cases.get(&cause.code);
+        let standing = judge::judge(look, cause, &mut watched, open.is_some());
+        match standing {
+            Standing::Present { since, reason, holding } => {
+                let identity = match open {
+                    // Saved logs may come newest first.
+                    Some(case) => PresentCause { since: case.shown.since.min(since), ..case.shown.clone() },
+                    None => {
+                        found.opening.insert(cause.code.clone(), reason);
+                        new_case(look, &mut state.given, cause, since)
+                    }
+                };
+                found.present.push(show::show(look, cause, &watched, &holding, identity));
+            }
+            Standing::Absent { reason } => {
+                if open.is_some() {
+                    found.absent.insert(cause.code.clone(), reason);
+                }
+            }
+            Standing::Pending => found.present.extend(open.map(|case| case.shown.clone())),
+            Standing::Unknown(missing) => {
+                found.present.extend(open.map(|case| case.shown.clone()));
+                found.critical_unknown |= cause.severity == Severity::Critical;
+                found.missing.extend(missing);
             }
         }
-        let verdict = match worst {
-            Some(Severity::Critical) => Verdict::NotReady,
-            _ if critical_unknown => Verdict::Unknown,
-            Some(Severity::Warning) => Verdict::Degraded,
-            Some(Severity::Info) | None => Verdict::Healthy,
-        };
-        (verdict, unknown::grouped(missing))
+        if !watched.is_empty() {
+            state.watched.insert(cause.code.clone(), watched);
+        }
+    }
+    found
+}
+
+fn new_case(look: &Look<'_>, given: &mut BTreeMap<String, state::Given>, cause: &Cause, since: Timestamp) -> PresentCause {
+    PresentCause {
+        case_id: transitions::case_id(given, look.view.node, &cause.code, since),
+        code: cause.code.clone(),
+        title: cause.title.clone(),
+        severity: cause.severity,
+        layer: cause.layer,
+        root: false,
+        since,
+        message: String::new(),
+        evidence: Vec::new(),
+        explains: Vec::new(),
+        explained_by: Vec::new(),
+        remedy: Vec::new(),
     }
 }
 
-/// A truth and, where it is unknown, why.
-fn missing_of(truth: Truth) -> Vec<(&'static str, crate::facts::Missing)> {
-    match truth {
-        Truth::Unknown(missing) => missing,
-        Truth::True | Truth::False => Vec::new(),
+/// Closes the cases of causes that are absent, or gone from the catalogue. Returns their codes.
+fn close(
+    state: &mut State,
+    catalogue: &Catalogue,
+    absent: &mut BTreeMap<String, String>,
+    now: Timestamp,
+    transitions: &mut Vec<Transition>,
+) -> Vec<String> {
+    for code in state.cases.keys().filter(|code| catalogue.cause(code).is_none_or(|cause| cause.found_by != FoundBy::Agent)) {
+        absent.insert(code.clone(), REMOVED.to_owned());
     }
+    for (code, reason) in &*absent {
+        transitions.extend(state.cases.remove(code).map(|case| transitions::closed(case, now, reason.clone())));
+    }
+    absent.keys().cloned().collect()
 }
 
-#[cfg(test)]
-mod tests;
+/// Opens cases and brings the open ones up to date, in the order in which causes are told.
+fn tell(look: &Look<'_>, state: &mut State, found: &Found, transitions: &mut Vec<Transition>) {
+    for cause in &found.present {
+        if let Some(reason) = found.opening.get(&cause.code) {
+            transitions.push(transitions::opened(cause, look.now, reason.clone()));
+            state.cases.insert(cause.code.clone(), Case { shown: cause.clone(), told: None, told_at: look.now });
+        }
+    }
+    for cause in found.present.iter().filter(|cause| !found.opening.contains_key(&cause.code)) {
+        let case = state.cases.get_mut(&cause.code);
+        transitions.extend(case.and_then(|case| transitions::confirmed(look, case, cause)));
+    }
+}

@@ -1,201 +1,146 @@
-//! What has to be remembered between two moments.
+//! What is remembered from one judgement to the next.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, LogSign, MAX_TIMES, Sighting};
+use crate::catalogue::{MAX_COUNT, Sign, Spoken};
 use crate::model::PresentCause;
-
-/// Case ids remembered per cause, so that none is used again.
-const MAX_IDS: usize = 16;
 
 /// What has to be remembered between two moments; small, serialisable, bounded. Starts empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// By code. A cause that was never seen is not in it.
-    pub(super) causes: BTreeMap<String, CauseState>,
-    /// When cases of these codes closed, for as long as they still explain what they left behind.
+    /// Signs that hold or begin to, by code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) faded: BTreeMap<String, Timestamp>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct CauseState {
-    /// Log signs seen and not ended, by index.
+    pub(super) watched: BTreeMap<String, Watched>,
+    /// Open cases, by code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) seen: BTreeMap<usize, Seen>,
-    /// Fact signs that are true, by index: since when, without a break.
+    pub(super) cases: BTreeMap<String, Case>,
+    /// Cases whose root is over, by code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) true_since: BTreeMap<usize, Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) case: Option<Case>,
-    /// Ids of its last cases.
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
-    ids: VecDeque<String>,
-}
-
-/// A log sign's sightings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Seen {
-    pub(super) first_at: Timestamp,
-    pub(super) last_at: Timestamp,
-    pub(super) count: u64,
-    /// The last ones, oldest first.
-    pub(super) times: VecDeque<Timestamp>,
-    pub(super) unit: String,
-    pub(super) text: String,
-    pub(super) captures: BTreeMap<String, String>,
-    /// There were enough of them in time, once: what ends it is the sign's own rule, not that later ones came more slowly.
-    pub(super) reached: bool,
-}
-
-/// An open case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Case {
-    /// The cause as told last; its id, and since when it is present.
-    pub(super) told: PresentCause,
-    /// When that was.
-    pub(super) told_at: Timestamp,
+    pub(super) fading: BTreeMap<String, Fading>,
+    /// Which case ids were given out, by code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) given: BTreeMap<String, Given>,
 }
 
 impl State {
     /// Codes of the cases that are open.
     pub fn open(&self) -> impl Iterator<Item = &str> {
-        self.causes.iter().filter(|(_, state)| state.case.is_some()).map(|(code, _)| &**code)
-    }
-
-    /// Takes sightings in without judging. Nothing is opened by it: the next [`super::diagnose`] does that.
-    pub fn see(&mut self, catalogue: &Catalogue, sightings: &[Sighting]) {
-        for sighting in sightings.iter().filter(|sighting| catalogue.index(&sighting.code).is_some()) {
-            let cause = self.causes.entry(sighting.code.clone()).or_default();
-            let seen = match cause.seen.entry(sighting.sign) {
-                Entry::Occupied(seen) => {
-                    let seen = seen.into_mut();
-                    seen.again(sighting);
-                    seen
-                }
-                Entry::Vacant(place) => place.insert(Seen::first(sighting)),
-            };
-            seen.reached |= catalogue.log_sign(&sighting.code, sighting.sign).is_some_and(|sign| seen.enough_for(sign));
-        }
-    }
-
-    /// Drops what says nothing any more.
-    pub(super) fn tidy(&mut self) {
-        let says =
-            |state: &CauseState| state.case.is_some() || !state.seen.is_empty() || !state.true_since.is_empty() || !state.ids.is_empty();
-        self.causes.retain(|_, state| says(state));
+        self.cases.keys().map(String::as_str)
     }
 }
 
-impl Seen {
-    fn first(sighting: &Sighting) -> Self {
-        Self {
-            first_at: sighting.at,
-            last_at: sighting.at,
-            count: 1,
-            times: [sighting.at].into(),
-            unit: sighting.unit.clone(),
-            text: sighting.text.clone(),
-            captures: sighting.captures.clone(),
-            reached: false,
-        }
+/// The signs of one cause, by their places in it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Watched {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) logs: BTreeMap<u16, Heard>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) facts: BTreeMap<u16, Held>,
+}
+
+impl Watched {
+    pub(super) fn is_empty(&self) -> bool {
+        self.logs.is_empty() && self.facts.is_empty()
     }
 
-    /// Whether the last sightings are enough in time.
-    fn enough_for(&self, sign: &LogSign) -> bool {
-        let count = sign.count as usize;
-        let Some(within) = sign.within.filter(|_| count > 1) else { return true };
-        // Not in order where files are read newest first; then a step back is a step all the same.
-        let first = self.times.len().checked_sub(count).and_then(|index| self.times.get(index));
-        first.zip(self.times.back()).is_some_and(|(first, last)| last.duration_since(*first).abs() <= within)
+    /// The last sighting of any sign.
+    pub(super) fn last_at(&self) -> Option<Timestamp> {
+        self.logs.values().map(|heard| heard.last_at).max()
     }
 
-    fn again(&mut self, sighting: &Sighting) {
-        self.first_at = self.first_at.min(sighting.at);
-        self.count += 1;
-        if self.times.len() == MAX_TIMES {
+    /// What was heard of these signs, the newest first.
+    pub(super) fn heard(&self, signs: &[u16]) -> Vec<&Heard> {
+        let mut heard: Vec<_> = signs.iter().filter_map(|index| Some((*index, self.logs.get(index)?))).collect();
+        heard.sort_by_key(|(index, heard)| (std::cmp::Reverse(heard.last_at), *index));
+        heard.into_iter().map(|(_, heard)| heard).collect()
+    }
+}
+
+/// The sightings of one log sign that have not ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Heard {
+    /// Fingerprint of the sign: the catalogue may have changed since.
+    pub(super) rule: u32,
+    pub(super) first_at: Timestamp,
+    pub(super) last_at: Timestamp,
+    pub(super) count: u64,
+    /// So many sightings within that time were seen: it is a sign until it ends.
+    pub(super) reached: bool,
+    /// The latest, as they came.
+    pub(super) times: VecDeque<Timestamp>,
+    pub(super) unit: String,
+    pub(super) text: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) cursor: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) captures: BTreeMap<String, String>,
+}
+
+impl Heard {
+    pub(super) fn spoken(&self) -> Spoken<'_> {
+        Spoken { captures: &self.captures, text: &self.text, count: self.count, first_at: self.first_at, last_at: self.last_at }
+    }
+
+    /// Adds a time; the first beyond the bound goes.
+    pub(super) fn remember(&mut self, at: Timestamp) {
+        if self.times.len() == MAX_COUNT as usize {
             self.times.pop_front();
         }
-        self.times.push_back(sighting.at);
-        // Clocks jump, and files are read in any order: the latest is the one that says so.
-        if sighting.at >= self.last_at {
-            self.last_at = sighting.at;
-            self.unit.clone_from(&sighting.unit);
-            self.text.clone_from(&sighting.text);
-            self.captures.clone_from(&sighting.captures);
-        }
+        self.times.push_back(at);
     }
 }
 
-impl CauseState {
-    /// A case id that was not used before: node, code and time; numbered if the same cause opens a case of the same time again.
-    pub(super) fn new_id(&mut self, node: &str, code: &str, since: Timestamp) -> String {
-        let stem = format!("{node}/{code}/{}", base36(since.as_microsecond()));
-        let mut id = stem.clone();
-        let mut n = 2;
-        while self.ids.contains(&id) {
-            id = format!("{stem}-{n}");
-            n += 1;
-        }
-        if self.ids.len() == MAX_IDS {
-            self.ids.pop_front();
-        }
-        self.ids.push_back(id.clone());
-        id
-    }
+/// A fact sign that is true.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Held {
+    pub(super) rule: u32,
+    pub(super) since: Timestamp,
 }
 
-fn base36(n: i64) -> String {
-    let mut left = n.unsigned_abs();
-    let mut digits = Vec::new();
-    loop {
-        digits.push(char::from_digit(u32::try_from(left % 36).unwrap_or(0), 36).unwrap_or('0'));
-        left /= 36;
-        if left == 0 {
-            break;
-        }
-    }
-    if n < 0 {
-        digits.push('-');
-    }
-    digits.iter().rev().collect()
+/// A cause present over time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Case {
+    /// As it stood last; its id and `since` are the case's.
+    pub(super) shown: PresentCause,
+    /// The message last told in a transition, if it is another than the one shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<String>,
+    /// When a message was last told.
+    pub(super) told_at: Timestamp,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A case whose root is over does not become a root at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Fading {
+    /// Codes of the roots that explained it.
+    pub(super) roots: Vec<String>,
+    pub(super) until: Timestamp,
+}
 
-    fn catalogue() -> Catalogue {
-        let yaml = "code: flapping\ntitle: T\nlayer: network\nseverity: warning\nfound_by: agent\nsigns:\n  - log: {from: [kernel], match: 'link down', count: 3, within: 1m, quiet_for: 10m, examples: ['link down']}\nexplains: []\nmessage: M\nevidence: []\nremedy: []\ndocs: {meaning: m, knows: k, lookalikes: l}\n";
-        let (catalogue, errors) = Catalogue::load([("flapping.yaml", yaml)]);
-        assert!(errors.is_empty(), "{errors:?}");
-        catalogue
-    }
+/// Case ids given out for a code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Given {
+    /// The latest `since` in one.
+    pub(super) since: Timestamp,
+    /// How many needed a suffix.
+    pub(super) suffixes: u32,
+}
 
-    fn seen_at(seconds: &[i64]) -> bool {
-        let catalogue = catalogue();
-        let mut state = State::default();
-        for second in seconds {
-            let at = Timestamp::from_second(*second).expect("a time");
-            let (unit, text, cursor, captures) = ("kernel".to_owned(), "link down".to_owned(), String::new(), BTreeMap::new());
-            state.see(&catalogue, &[Sighting { code: "flapping".to_owned(), sign: 0, at, unit, text, cursor, captures }]);
-        }
-        state.causes["flapping"].seen[&0].reached
-    }
+/// Tells one sign from another across changes of the catalogue (FNV-1a).
+pub(super) fn fingerprint(sign: &Sign) -> u32 {
+    let (one, other) = match sign {
+        Sign::Log(log) => (log.pattern.as_str(), log.unless.as_deref().unwrap_or_default()),
+        Sign::Fact(fact) => (fact.expr.source.as_str(), ""),
+    };
+    let bytes = one.bytes().chain([0]).chain(other.bytes());
+    bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
 
-    #[test]
-    fn so_many_in_that_time_are_enough_in_either_order_of_time() {
-        assert!(seen_at(&[0, 100, 130, 160]) && seen_at(&[160, 130, 100, 0]));
-        assert!(!seen_at(&[0, 1]) && !seen_at(&[0, 31, 62, 93]));
-    }
-
-    #[test]
-    fn what_was_enough_once_stays_so_until_its_rule_ends_it() {
-        let slowly = (1..100).map(|n| 1000 * n);
-        assert!(seen_at(&[0, 1, 2].into_iter().chain(slowly).collect::<Vec<_>>()));
-    }
+/// Times are kept to the microsecond, as the journal and case ids have them.
+pub(super) fn micros(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }

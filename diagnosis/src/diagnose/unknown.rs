@@ -1,23 +1,47 @@
-//! What could not be looked at, told once per reason.
+//! What could not be looked at, in few lines: facts missing for one reason are told together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::Missing;
 use crate::model::Unknown;
 
-/// Groups missing facts by their reason; several of one reason are told by what their paths have in common.
-pub(super) fn grouped(missing: Vec<(&'static str, Missing)>) -> Vec<Unknown> {
+/// More lines than anyone reads.
+const MAX_LINES: usize = 64;
+
+/// One line a reason.
+pub(super) fn unknown(missing: BTreeMap<&'static str, Missing>) -> Vec<Unknown> {
     let mut by_reason: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
-    for (path, why) in missing {
-        let words = why.hint.map_or(why.why.clone(), |hint| format!("{}; {hint}", why.why));
-        by_reason.entry(words).or_default().insert(path);
+    for (path, missing) in missing {
+        by_reason.entry(words(&missing)).or_default().insert(path);
     }
-    let mut unknown: Vec<_> = by_reason.into_iter().map(|(why, paths)| Unknown { what: what(&paths), why }).collect();
-    unknown.sort();
-    unknown
+    let mut lines: Vec<Unknown> = by_reason.into_iter().flat_map(|(why, paths)| lines(&why, &paths)).collect();
+    lines.sort();
+    lines.truncate(MAX_LINES);
+    lines
 }
 
-fn what(paths: &BTreeSet<&'static str>) -> String {
-    let heads: BTreeSet<&str> = paths.iter().map(|path| path.rsplit_once('.').map_or(*path, |(head, _)| head)).collect();
-    if paths.len() == 1 { paths.iter().copied().collect() } else { heads.into_iter().collect::<Vec<_>>().join(", ") }
+fn words(missing: &Missing) -> String {
+    match &missing.hint {
+        Some(hint) => format!("{}; {hint}", missing.why),
+        None => missing.why.clone(),
+    }
+}
+
+/// Paths that begin alike in one line: `kubelet.unit` for all beneath it.
+fn lines(why: &str, paths: &BTreeSet<&'static str>) -> Vec<Unknown> {
+    let mut by_head: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in paths {
+        by_head.entry(path.split('.').next().unwrap_or(path)).or_default().push(path);
+    }
+    by_head.into_values().map(|paths| Unknown { what: common(&paths), why: why.to_owned() }).collect()
+}
+
+fn common(paths: &[&str]) -> String {
+    let Some((first, others)) = paths.split_first() else { return String::new() };
+    let mut shared: Vec<&str> = first.split('.').collect();
+    for path in others {
+        let same = shared.iter().zip(path.split('.')).take_while(|(one, other)| **one == *other).count();
+        shared.truncate(same);
+    }
+    shared.join(".")
 }

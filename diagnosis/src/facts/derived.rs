@@ -7,13 +7,20 @@ use super::{Facts, schema};
 /// The facts with everything marked `(derived)` in the schema computed for `now`.
 pub fn with_derived(facts: &Facts, now: Timestamp) -> Facts {
     let mut all = facts.clone();
-    all.set(schema::NOW, now, now);
-    derive_unit_times(&mut all, now);
+    all.absorb(derive(facts, now));
     all
 }
 
-fn derive_unit_times(facts: &mut Facts, now: Timestamp) {
-    let running = match facts.get(schema::KUBELET_UNIT_RUNNING.path()) {
+/// The derived facts alone.
+pub(crate) fn derive(facts: &Facts, now: Timestamp) -> Facts {
+    let mut derived = Facts::new();
+    derived.set(schema::NOW, now, now);
+    derive_unit_times(facts, &mut derived, now);
+    derived
+}
+
+fn derive_unit_times(from: &Facts, facts: &mut Facts, now: Timestamp) {
+    let running = match from.get(schema::KUBELET_UNIT_RUNNING.path()) {
         Some(fact) => fact.clone(),
         None => return,
     };
@@ -26,7 +33,7 @@ fn derive_unit_times(facts: &mut Facts, now: Timestamp) {
         Ok(value) => {
             let running = value == super::Value::Bool(true);
             let since = if running { schema::KUBELET_UNIT_STARTED_AT } else { schema::KUBELET_UNIT_STATE_SINCE };
-            let elapsed = match facts.value(since.path()) {
+            let elapsed = match from.value(since.path()) {
                 Ok(super::Value::Time(at)) => Ok(now.duration_since(*at).max(SignedDuration::ZERO)),
                 Ok(_) => return,
                 Err(missing) => Err(missing),

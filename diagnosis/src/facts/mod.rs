@@ -9,6 +9,7 @@
 mod derived;
 mod json;
 pub mod schema;
+mod seen;
 mod value;
 
 use std::collections::BTreeMap;
@@ -17,8 +18,10 @@ use std::marker::PhantomData;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use derived::derive;
 pub use derived::with_derived;
 pub use json::{JsonError, from_json};
+pub(crate) use seen::{FactId, Seen};
 pub use value::{FactType, FactValue, Record, Value};
 
 /// A typed name of one fact: the only way a check writes one.

@@ -1,12 +1,12 @@
-//! The form of a cause file, before its expressions are looked at.
+//! The form of a cause file, as serde sees it; nothing is checked here but the form.
 
 use std::fmt;
 
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
-use super::{LoadError, LoadProblem};
+use super::Place;
 use crate::model::{Layer, Severity};
 use crate::record::Source;
 
@@ -19,9 +19,11 @@ pub(super) struct RawCause {
     pub(super) severity: Severity,
     #[serde(default)]
     pub(super) found_by: RawFoundBy,
-    pub(super) signs: Option<Spanned<Vec<RawSign>>>,
+    #[serde(default)]
+    pub(super) signs: Vec<Spanned<RawSign>>,
     pub(super) absent: Option<Spanned<String>>,
-    pub(super) explains: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub(super) explains: Vec<Spanned<String>>,
     pub(super) message: Spanned<RawMessages>,
     #[serde(default)]
     pub(super) evidence: Vec<Spanned<String>>,
@@ -30,7 +32,7 @@ pub(super) struct RawCause {
     pub(super) docs: RawDocs,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum RawFoundBy {
     #[default]
@@ -38,20 +40,21 @@ pub(super) enum RawFoundBy {
     Collector,
 }
 
-/// A mapping with exactly one of both keys beside `for`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSign {
     pub(super) log: Option<Spanned<RawLog>>,
     pub(super) fact: Option<Spanned<String>>,
-    pub(super) r#for: Option<Spanned<String>>,
+    #[serde(rename = "for")]
+    pub(super) held_for: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLog {
-    pub(super) from: Vec<Source>,
-    pub(super) r#match: Spanned<String>,
+    pub(super) from: Vec<Spanned<Source>>,
+    #[serde(rename = "match")]
+    pub(super) pattern: Spanned<String>,
     pub(super) unless: Option<Spanned<String>>,
     pub(super) only_if: Option<Spanned<String>>,
     pub(super) count: Option<Spanned<u32>>,
@@ -60,6 +63,13 @@ pub(super) struct RawLog {
     pub(super) quiet_for: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) examples: Vec<String>,
+}
+
+/// One text, or a list of choices.
+#[derive(Debug)]
+pub(super) enum RawMessages {
+    Plain(String),
+    Choices(Vec<RawMessage>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,47 +91,57 @@ pub(super) struct RawRemedy {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDocs {
     pub(super) meaning: String,
+    #[serde(default)]
     pub(super) knows: String,
+    #[serde(default)]
     pub(super) lookalikes: String,
 }
-
-/// One text, or a list of `{when, say}`.
-#[derive(Debug)]
-pub(super) struct RawMessages(pub(super) Vec<RawMessage>);
 
 impl<'de> Deserialize<'de> for RawMessages {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
         impl<'de> Visitor<'de> for Either {
             type Value = RawMessages;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of {when, say}")
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text, or a list of {when: CEL, say: text}")
             }
+
             fn visit_str<E: de::Error>(self, text: &str) -> Result<RawMessages, E> {
-                let say = Spanned::new(text.to_owned(), serde_saphyr::Location::UNKNOWN, serde_saphyr::Location::UNKNOWN);
-                Ok(RawMessages(vec![RawMessage { when: None, say }]))
+                Ok(RawMessages::Plain(text.to_owned()))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawMessages, A::Error> {
-                let mut messages = Vec::new();
-                while let Some(message) = list.next_element()? {
-                    messages.push(message);
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawMessages, A::Error> {
+                let mut choices = Vec::new();
+                while let Some(choice) = items.next_element()? {
+                    choices.push(choice);
                 }
-                Ok(RawMessages(messages))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<RawMessages, A::Error> {
-                Err(de::Error::custom("a mapping stands here: write a text, or a list `- {when: ..., say: ...}`"))
+                Ok(RawMessages::Choices(choices))
             }
         }
         deserializer.deserialize_any(Either)
     }
 }
 
-pub(super) fn read(file: &str, text: &str) -> Result<RawCause, LoadError> {
-    serde_saphyr::from_str(text).map_err(|error| {
-        let line = error.location().map_or(0, |at| at.line());
-        let words = error.without_snippet().to_string();
-        // The place is told once, in front.
-        let words = words.split(" at line ").next().unwrap_or(&words).to_owned();
-        LoadError { file: file.to_owned(), line, problem: LoadProblem::Yaml(words).into() }
-    })
+pub(super) fn place(location: Location) -> Place {
+    Place { line: location.line(), column: location.column() }
+}
+
+/// The place of a spanned value.
+pub(super) fn of<T>(spanned: &Spanned<T>) -> Place {
+    place(spanned.referenced)
+}
+
+/// A parser's complaint in one line; the place stands before it already.
+pub(super) fn words(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The code of a file that is refused, as well as it can be told: so that those which name it in `explains` are not refused with it.
+pub(super) fn code_of(file: &str, text: &str) -> String {
+    let written = text.lines().find_map(|line| line.strip_prefix("code:")).map(|code| code.trim().trim_matches(['"', '\'']));
+    let stem = || file.rsplit('/').next().unwrap_or(file).split('.').next().unwrap_or(file);
+    written.unwrap_or_else(stem).to_owned()
 }

@@ -40,7 +40,7 @@ fn refused(old: &str, new: &str) -> String {
 }
 
 fn says(error: &str, place: &str, words: &[&str]) {
-    assert!(error.starts_with(&format!("bad.yaml:{place}: ")), "not at {place}: {error}");
+    assert!(error.starts_with(&format!("bad.yaml:{place}:")), "not at {place}: {error}");
     for words in words {
         assert!(error.contains(words), "does not say `{words}`: {error}");
     }
@@ -141,7 +141,7 @@ fn an_agent_cause_without_signs_and_a_collector_cause_with_signs_are_refused() {
 fn the_second_file_of_one_code_is_refused_and_names_the_first() {
     let (codes, errors) = load(&[("one.yaml", GOOD), ("two.yaml", GOOD)]);
     assert_eq!(codes, ["disk-on-fire"]);
-    assert_eq!(errors, ["two.yaml:1: the cause `disk-on-fire` is in one.yaml already"]);
+    assert_eq!(errors, ["two.yaml:1:7: the cause `disk-on-fire` is in one.yaml already"]);
 }
 
 fn cause(code: &str, explains: &str) -> String {
@@ -152,14 +152,44 @@ fn cause(code: &str, explains: &str) -> String {
 fn what_explains_a_cause_that_there_is_not_is_refused_with_the_line_of_explains() {
     let (codes, errors) = load(&[("a.yaml", &cause("a", "")), ("b.yaml", &cause("b", "nobody"))]);
     assert_eq!(codes, ["a"]);
-    assert_eq!(errors, ["b.yaml:14: explains: there is no cause `nobody`"]);
+    assert_eq!(errors, ["b.yaml:14:12: explains: there is no cause `nobody`"]);
 }
 
 #[test]
-fn explaining_in_a_circle_is_refused_and_the_way_is_told() {
-    let (codes, errors) = load(&[("a.yaml", &cause("a", "b")), ("b.yaml", &cause("b", "a")), ("c.yaml", &cause("c", ""))]);
-    assert_eq!(codes, ["c"], "{errors:?}");
-    assert!(errors.iter().any(|error| error.starts_with("a.yaml:14: explains goes round in a circle: a -> b -> a")), "{errors:?}");
+fn of_a_circle_only_the_file_that_closes_it_is_refused_and_the_way_is_told() {
+    let (codes, errors) = load(&[("a.yaml", &cause("a", "b")), ("b.yaml", &cause("b", "c, a")), ("c.yaml", &cause("c", ""))]);
+    assert_eq!(codes, ["a", "c"], "{errors:?}");
+    assert_eq!(errors, ["b.yaml:14:15: explains goes round in a circle: b -> a -> b"]);
+    let (codes, errors) = load(&[("a.yaml", &cause("a", "a"))]);
+    assert!(codes.is_empty() && errors == ["a.yaml:14:12: explains goes round in a circle: a -> a"], "{errors:?}");
+}
+
+#[test]
+fn what_explains_a_refused_cause_stays() {
+    let broken = cause("broken", "").replace("layer: storage", "layer: cellar");
+    let (codes, errors) = load(&[("a.yaml", &cause("a", "broken")), ("b.yaml", &cause("b", "nothing-of-it")), ("x.yaml", &broken)]);
+    assert_eq!(codes, ["a"]);
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    // A file that is not even YAML may say its code in its name only.
+    let (codes, _) = load(&[("a.yaml", &cause("a", "broken")), ("dir/broken.yaml", "]")]);
+    assert_eq!(codes, ["a"]);
+}
+
+#[test]
+fn the_column_is_that_of_the_value() {
+    assert!(
+        refused("    for: 3s", "    for: soon").starts_with("bad.yaml:12:10: for: `soon`"),
+        "{}",
+        refused("    for: 3s", "    for: soon")
+    );
+    assert!(refused("'!disk.read_only'", "'!disk.readonly'").starts_with("bad.yaml:13:9: absent: "));
+}
+
+#[test]
+fn what_never_holds_is_refused() {
+    says(&refused("absent: '!disk.read_only'", "absent: 'disk.read_only == \"no\"'"), "13", &["absent:", "never holds"]);
+    says(&refused("absent: '!disk.read_only'", "absent: 'captures.x == \"no\"'"), "13", &["captures"]);
+    says(&refused("absent: '!disk.read_only'", "absent: 'disk.filesystems'"), "13", &["true or false"]);
 }
 
 #[test]

@@ -1,0 +1,200 @@
+//! One cause: present, absent, unknown, or not yet long enough true to say.
+
+use jiff::Timestamp;
+
+use super::hear::forget_changed_signs;
+use super::state::{Held, Watched, fingerprint};
+use super::{Look, Mode, REMOVED};
+use crate::catalogue::{Cause, LogSign, Scope, Sign, Tri, Truth};
+use crate::facts::{Missing, MissingKind, Value, schema};
+
+/// Facts that keep something from being known.
+pub(super) type MissingFacts = Vec<(&'static str, Missing)>;
+
+/// What is so of a cause.
+#[derive(Debug, PartialEq)]
+pub(super) enum Standing {
+    Present {
+        since: Timestamp,
+        /// The sign that says so.
+        reason: String,
+        /// The signs that hold.
+        holding: Holding,
+    },
+    /// A fact sign is true and has not been for long enough.
+    Pending,
+    Unknown(MissingFacts),
+    Absent {
+        reason: String,
+    },
+}
+
+/// Places of signs that hold.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Holding {
+    pub(super) logs: Vec<u16>,
+    pub(super) facts: Vec<usize>,
+}
+
+/// Judges a cause and updates what is remembered of its signs.
+pub(super) fn judge(look: &Look<'_>, cause: &Cause, watched: &mut Watched, open: bool) -> Standing {
+    let mut ended = Vec::new();
+    if !watched.is_empty() && forget_changed_signs(cause, watched) {
+        ended.push(REMOVED.to_owned());
+    }
+    let mut absent = None;
+    if !look.is_saved() && !watched.logs.is_empty() {
+        end_signs(look, cause, watched, &mut ended);
+        absent = Some(end_all(look, cause, watched, &mut ended));
+    }
+    let facts = fact_signs(look, cause, watched);
+    if let Some(present) = present(cause, watched, log_signs(look, cause, watched), &facts.counting) {
+        return present;
+    }
+    let mut missing = facts.missing;
+    missing.extend(look.deaf.iter().filter(|_| has_silent_log_sign(cause, watched)).cloned());
+    if !missing.is_empty() && !absent.unwrap_or_else(|| is_absent(look, cause, None)) {
+        return Standing::Unknown(missing);
+    }
+    if facts.pending {
+        return Standing::Pending;
+    }
+    Standing::Absent { reason: if open { reason_for_absence(look, cause, ended) } else { String::new() } }
+}
+
+/// Rule 2: sightings end by `ends` or by quiet, on evidence that is newer than they are.
+fn end_signs(look: &Look<'_>, cause: &Cause, watched: &mut Watched, ended: &mut Vec<String>) {
+    watched.logs.retain(|index, heard| {
+        let Some(Sign::Log(sign)) = cause.signs.get(usize::from(*index)) else { return false };
+        let scope = Scope { seen: &look.seen, fresh_after: Some(heard.last_at), spoken: Some(heard.spoken()) };
+        if let Some(ends) = sign.ends.as_ref().filter(|ends| ends.holds(&scope, &look.wake)) {
+            ended.push(format!("ends: {}", ends.source));
+            return false;
+        }
+        match quiet_at(sign, heard.last_at, heard.reached) {
+            Some(quiet) if look.logs_read_up_to.is_some_and(|read| read >= quiet) => {
+                if heard.reached {
+                    ended.push(format!("quiet for {:#}", quiet.duration_since(heard.last_at)));
+                }
+                false
+            }
+            Some(quiet) => {
+                look.wake_at(quiet);
+                true
+            }
+            None => true,
+        }
+    });
+}
+
+/// When a sign has been quiet for long enough. One that was never seen often enough is forgotten when no more can join it in time.
+fn quiet_at(sign: &LogSign, last_at: Timestamp, reached: bool) -> Option<Timestamp> {
+    let quiet = if reached { sign.quiet_for } else { sign.within.or(sign.quiet_for) };
+    last_at.checked_add(quiet?).ok()
+}
+
+/// Rule 3: all sightings end when the cause is seen to be absent after the last of them.
+fn end_all(look: &Look<'_>, cause: &Cause, watched: &mut Watched, ended: &mut Vec<String>) -> bool {
+    let absent = is_absent(look, cause, watched.last_at());
+    if absent && !watched.logs.is_empty() {
+        watched.logs.clear();
+        ended.extend(cause.absent.iter().map(|rule| format!("absent: {}", rule.source)));
+    }
+    absent
+}
+
+fn is_absent(look: &Look<'_>, cause: &Cause, fresh_after: Option<Timestamp>) -> bool {
+    let scope = Scope { fresh_after, ..Scope::facts(&look.seen) };
+    !look.is_saved() && cause.absent.as_ref().is_some_and(|rule| rule.holds(&scope, &look.wake))
+}
+
+#[derive(Default)]
+struct FactSigns {
+    /// Places of those that are true and have been for long enough, and since when.
+    counting: Vec<(usize, Timestamp)>,
+    pending: bool,
+    missing: MissingFacts,
+}
+
+fn fact_signs(look: &Look<'_>, cause: &Cause, watched: &mut Watched) -> FactSigns {
+    let mut found = FactSigns::default();
+    let scope = Scope::facts(&look.seen);
+    for (index, sign) in cause.signs.iter().enumerate() {
+        let Sign::Fact(fact) = sign else { continue };
+        let key = index as u16;
+        let tri = fact.expr.tri(&scope, &look.wake);
+        if tri != Tri::True {
+            watched.facts.remove(&key);
+            if tri == Tri::Unknown
+                && !look.is_saved()
+                && let Truth::Unknown(missing) = fact.expr.truth(&scope, &look.wake)
+            {
+                found.missing.extend(missing);
+            }
+            continue;
+        }
+        let held = watched.facts.entry(key).or_insert_with(|| Held { rule: fingerprint(sign), since: look.now });
+        let counts_at = held.since.checked_add(fact.held_for).unwrap_or(Timestamp::MAX);
+        if look.view.mode != Mode::Live || counts_at <= look.now {
+            found.counting.push((index, held.since));
+        } else {
+            found.pending = true;
+            look.wake_at(counts_at);
+        }
+    }
+    found
+}
+
+/// Log signs that hold: seen often enough, and not of something that does not concern this node.
+fn log_signs(look: &Look<'_>, cause: &Cause, watched: &Watched) -> Vec<u16> {
+    let scope = Scope::facts(&look.seen);
+    let concerns = |index: u16| match cause.signs.get(usize::from(index)) {
+        Some(Sign::Log(log)) => log.only_if.as_ref().is_none_or(|rule| matches!(rule.tri(&scope, &look.wake), Tri::True | Tri::Unknown)),
+        _ => false,
+    };
+    let holding = watched.logs.iter().filter(|(index, heard)| heard.reached && concerns(**index));
+    holding.map(|(index, _)| *index).collect()
+}
+
+/// Rule 4.
+fn present(cause: &Cause, watched: &Watched, logs: Vec<u16>, facts: &[(usize, Timestamp)]) -> Option<Standing> {
+    let heard_since = watched.heard(&logs).iter().map(|heard| heard.first_at).min();
+    let true_since = facts.iter().map(|(_, since)| *since).min();
+    let since = heard_since.into_iter().chain(true_since).min()?;
+    let first = logs.first().map(|index| usize::from(*index)).or_else(|| facts.first().map(|(index, _)| *index))?;
+    let reason = match cause.signs.get(first)? {
+        Sign::Log(log) => format!("log: {}", log.pattern),
+        Sign::Fact(fact) => format!("fact: {}", fact.expr.source),
+    };
+    let facts = facts.iter().map(|(index, _)| *index).collect();
+    Some(Standing::Present { since, reason, holding: Holding { logs, facts } })
+}
+
+fn has_silent_log_sign(cause: &Cause, watched: &Watched) -> bool {
+    let silent = |(index, sign): (usize, &Sign)| matches!(sign, Sign::Log(_)) && !watched.logs.contains_key(&(index as u16));
+    cause.signs.iter().enumerate().any(silent)
+}
+
+fn reason_for_absence(look: &Look<'_>, cause: &Cause, ended: Vec<String>) -> String {
+    if !ended.is_empty() {
+        return ended.join("; ");
+    }
+    match &cause.absent {
+        Some(rule) if is_absent(look, cause, None) => format!("absent: {}", rule.source),
+        _ => "no sign holds any more".to_owned(),
+    }
+}
+
+/// Why log signs cannot be seen, if they cannot.
+pub(super) fn deafness(mode: Mode, scope: &Scope<'_>) -> Option<(&'static str, Missing)> {
+    let key = schema::LOGS_JOURNAL_READABLE.path();
+    let id = crate::facts::FactId::of(key)?;
+    if mode == Mode::Saved || scope.not_applicable(id) || scope.value(id) == Ok(&Value::Bool(true)) {
+        return None;
+    }
+    let unreadable = || {
+        Missing::new(MissingKind::Denied, "the journal cannot be read")
+            .hint("run the agent in the group systemd-journal, and see that journald keeps a journal")
+    };
+    Some((key, scope.missing(id).unwrap_or_else(unreadable)))
+}
