@@ -2,6 +2,7 @@
 
 mod apiserver;
 mod certificates;
+mod clock;
 mod cni;
 mod disk;
 mod healthz;
@@ -102,6 +103,7 @@ pub const ALL: &[Check] = &[
     memory::CHECK,
     disk::CHECK,
     pids::CHECK,
+    clock::CHECK,
     certificates::CHECK,
     apiserver::CHECK,
 ];

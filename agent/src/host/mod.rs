@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod bus;
+pub mod clock;
 pub mod cri;
 pub mod dns;
 pub mod files;
