@@ -83,3 +83,55 @@ fn checks_of(cause: &Cause) -> BTreeSet<&'static str> {
     let reports = |check: &&checks::Check| paths.iter().any(|path| check.reports.iter().any(|prefix| beneath(path, prefix)));
     checks::ALL.iter().filter(reports).map(|check| check.name).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn sighting(code: &str) -> Sighting {
+        Sighting {
+            code: code.to_owned(),
+            sign: 0,
+            at: Timestamp::UNIX_EPOCH,
+            unit: "kubelet.service".to_owned(),
+            text: String::new(),
+            cursor: String::new(),
+            captures: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_new_sighting_asks_for_what_its_cause_quotes_and_waits_for_all_of_it() {
+        let mut hurry = Hurry::new(nodewhy_causes::catalogue());
+        let wanted = hurry.for_sightings(&[sighting("swap-enabled")]);
+        assert!(wanted.contains(&"swap") && wanted.contains(&"units"), "{wanted:?}");
+        assert!(!hurry.all_came_back());
+        wanted.iter().for_each(|check| hurry.came_back(check));
+        assert!(hurry.all_came_back());
+    }
+
+    #[test]
+    fn a_cause_that_is_open_is_not_waited_for_again() {
+        let mut hurry = Hurry::new(nodewhy_causes::catalogue());
+        let hurried = hurry.open(BTreeSet::from(["swap-enabled".to_owned()])).expect("others than before");
+        assert!(hurried.contains("swap"));
+        assert_eq!(hurry.for_sightings(&[sighting("swap-enabled")]), Vec::<&str>::new());
+        assert_eq!(hurry.open(BTreeSet::from(["swap-enabled".to_owned()])), None);
+        assert_eq!(hurry.open(BTreeSet::new()), Some(BTreeSet::new()));
+    }
+
+    #[test]
+    fn a_unit_that_changes_all_the_time_does_not_make_the_checks_look_all_the_time() {
+        let mut hurry = Hurry::new(nodewhy_causes::catalogue());
+        assert!(hurry.after_unit_change().contains(&"swap"));
+        assert_eq!(hurry.after_unit_change(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_sighting_of_a_cause_nobody_knows_asks_for_nothing() {
+        let mut hurry = Hurry::new(nodewhy_causes::catalogue());
+        assert_eq!(hurry.for_sightings(&[sighting("no-such-cause")]), Vec::<&str>::new());
+    }
+}

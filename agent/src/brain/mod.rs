@@ -290,6 +290,3 @@ fn instant_of(at: Timestamp, now: Timestamp) -> Instant {
     let ahead = Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO);
     Instant::now() + ahead
 }
-
-#[cfg(test)]
-mod tests;
