@@ -3,6 +3,8 @@
 
 mod words;
 
+use jiff::Timestamp;
+
 use crate::model::{Diagnosis, Evidence, PresentCause, Remedy, Severity, Verdict};
 
 use words::wrap;
@@ -19,6 +21,10 @@ pub struct Style {
     pub undated: bool,
     /// The input was a saved log: that it names no cause does not make the node healthy.
     pub saved_log: bool,
+    /// The reader's time, for how long ago things were; that of the diagnosis if it is read as it is made.
+    pub now: Option<Timestamp>,
+    /// Since when nothing was heard of the node: the rest is what was known then.
+    pub silent_since: Option<Timestamp>,
 }
 
 /// The diagnosis as text, ending in a newline.
@@ -96,26 +102,49 @@ impl Page<'_> {
     }
 
     fn verdict(&mut self) {
-        let Diagnosis { node, at, verdict, unknown, .. } = self.diagnosis;
+        let Diagnosis { node, verdict, .. } = self.diagnosis;
         let word = match verdict {
             Verdict::Healthy if self.style.saved_log => self.paint(Paint::Bold, "nothing found"),
             verdict => painted_verdict(*verdict, self.style.colour),
         };
-        let as_of = if self.style.undated { String::new() } else { format!("  (as of {})", moment(*at)) };
         let who = if node.is_empty() { "this log".to_owned() } else { format!("node {}", escape(node)) };
-        self.line(&format!("{who}: {word}{}", self.paint(Paint::Dim, &as_of)));
-        let more = match verdict {
+        self.line(&format!("{who}: {word}{}", self.paint(Paint::Dim, &self.as_of())));
+        if let Some(more) = self.in_words() {
+            self.line(&more);
+        }
+    }
+
+    fn as_of(&self) -> String {
+        if self.style.undated {
+            return String::new();
+        }
+        match self.style.silent_since {
+            Some(since) => {
+                format!("  (silent since {}, {} ago; below is what was known then)", moment(since), span(self.now().duration_since(since)))
+            }
+            None => format!("  (as of {})", moment(self.diagnosis.at)),
+        }
+    }
+
+    /// What a verdict that names no cause means here.
+    fn in_words(&self) -> Option<String> {
+        let unknown = &self.diagnosis.unknown;
+        match self.diagnosis.verdict {
+            _ if self.style.silent_since.is_some() => None,
             Verdict::Unknown => {
-                format!("Nothing critical was found, and {} that could be critical could not be looked at.", things(unknown.len()))
+                Some(format!("Nothing critical was found, and {} that could be critical could not be looked at.", things(unknown.len())))
             }
             Verdict::Healthy if self.style.saved_log => {
-                "No known cause in this log. That is all a log can say: it does not show what was not logged.".to_owned()
+                Some("No known cause in this log. That is all a log can say: it does not show what was not logged.".to_owned())
             }
-            Verdict::Healthy if unknown.is_empty() => "No cause found.".to_owned(),
-            Verdict::Healthy => "No cause found in what could be looked at.".to_owned(),
-            _ => return,
-        };
-        self.line(&more);
+            Verdict::Healthy if unknown.is_empty() => Some("No cause found.".to_owned()),
+            Verdict::Healthy => Some("No cause found in what could be looked at.".to_owned()),
+            Verdict::Degraded | Verdict::NotReady => None,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.style.now.unwrap_or(self.diagnosis.at)
     }
 
     fn root(&mut self, root: &PresentCause, index: usize, of: usize) {
@@ -133,7 +162,7 @@ impl Page<'_> {
             self.wrapped(&root.message, "  ");
         }
         if !self.style.undated {
-            let ago = span(self.diagnosis.at.duration_since(root.since));
+            let ago = span(self.now().duration_since(root.since));
             self.line(&format!("  since {} ({ago})", moment(root.since)));
         }
         self.evidence(&root.evidence);

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use nodewhy_diagnosis::Diagnosis;
-use nodewhy_diagnosis::render;
+use nodewhy_diagnosis::render::{self, Style};
 use nodewhy_proto::v1::GetNodeRequest;
 use serde::Serialize;
 use tonic::Code;
@@ -37,9 +37,10 @@ pub(crate) async fn run(collector: &mut Collector, node: &str, output: &Output) 
     let diagnosis = Diagnosis { verdict: summary.verdict, ..diagnosis };
     let why = Why { diagnosis, last_seen: summary.last_seen, silent: summary.silent };
     output.answer(&why, |style| {
+        let silent_since = if why.silent { Some(why.last_seen.unwrap_or(why.diagnosis.at)) } else { None };
+        let page = render::text(&why.diagnosis, Style { now: Some(Timestamp::now()), silent_since, ..style });
         let seen = why.last_seen.map_or("never".to_owned(), render::moment);
-        let silent = if why.silent { ", silent since" } else { "" };
-        format!("{}\nlast seen {seen}{silent}; what was before: kubectl nodewhy history {node}\n", render::text(&why.diagnosis, style))
+        format!("{page}\nlast seen {seen}; what was before: kubectl nodewhy history {node}\n")
     })?;
     Ok(exit_code(why.diagnosis.verdict))
 }

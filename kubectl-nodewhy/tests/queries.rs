@@ -78,6 +78,7 @@ fn exit_codes_tell_healthy_and_silent_nodes() {
     assert_eq!(run(&server.url, &["why", "worker-2"]).code, 0);
     let silent = run(&server.url, &["why", "worker-3"]);
     assert_eq!(silent.code, 3);
+    assert!(silent.stdout.starts_with("node worker-3: unknown  (silent since 2026-11-22 01:00:00Z, "), "{}", silent.stdout);
     assert!(!silent.stdout.contains(": healthy"), "a silent node never reads as healthy: {}", silent.stdout);
 }
 

@@ -158,3 +158,17 @@ fn a_saved_log_without_a_cause_is_not_called_healthy() {
     let page = text(&diagnosis, Style { saved_log: true, ..Style::default() });
     assert!(page.contains("nothing found") && !page.contains("healthy"), "{page}");
 }
+
+#[test]
+fn a_silent_node_says_since_when_and_how_long_ago_before_all_else() {
+    let mut diagnosis = swap();
+    diagnosis.verdict = Verdict::Unknown;
+    diagnosis.causes.insert(0, PresentCause { since: diagnosis.at, ..cause("agent-silent", true, &[]) });
+    let style = Style { now: Some(at("2026-11-23T08:00:07Z")), silent_since: Some(diagnosis.at), ..Style::default() };
+    let page = text(&diagnosis, style);
+    assert!(
+        page.starts_with("node worker-1: unknown  (silent since 2026-11-23 08:00:00Z, 7s ago; below is what was known then)\n\nROOT CAUSE 1 of 2  agent-silent\n"),
+        "{page}"
+    );
+    assert!(page.contains("since 2026-11-23 08:00:00Z (7s)"), "spans reach to the reader's time: {page}");
+}
