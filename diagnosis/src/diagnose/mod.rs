@@ -219,3 +219,6 @@ fn tell(look: &Look<'_>, state: &mut State, found: &Found, transitions: &mut Vec
         transitions.extend(case.and_then(|case| transitions::confirmed(look, case, cause)));
     }
 }
+
+#[cfg(test)]
+mod tests;
