@@ -56,7 +56,9 @@ pub fn end(group: &str) -> Result<()> {
         } else {
             kill_each(&dir)?;
         }
-        until_blocking(&format!("nothing lives in {}", dir.display()), Duration::from_secs(10), || Ok(processes(&dir)?.is_empty().then_some(())))?;
+        until_blocking(&format!("nothing lives in {}", dir.display()), Duration::from_secs(10), || {
+            Ok(processes(&dir)?.is_empty().then_some(()))
+        })?;
         remove(&dir)?;
     }
     Ok(())
@@ -94,7 +96,9 @@ fn beneath(dir: &Path) -> Result<Vec<PathBuf>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error).with_context(|| format!("cannot list {}", group.display())),
         };
-        all.extend(entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+        all.extend(
+            entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
+        );
     }
     Ok(all)
 }

@@ -18,14 +18,15 @@ pub const SWAP_FILE: &str = "swap/swapfile";
 /// # Errors
 /// Something resists; all else is cleaned up nevertheless.
 pub fn up(slot: SlotNumber) -> Result<()> {
-    let steps: [(&str, fn(SlotNumber) -> Result<()>); 5] =
-        [("processes", end_processes), ("swap", swap_off), ("mounts", unmount), ("network", unplug), ("files", remove_files)];
-    let mut failures = Vec::new();
-    for (what, step) in steps {
-        if let Err(error) = step(slot) {
-            failures.push(format!("{what}: {error:#}"));
-        }
-    }
+    // In this order: who lives holds mounts, and what is mounted holds files.
+    let results = [
+        ("processes", end_processes(slot)),
+        ("swap", swap_off(slot)),
+        ("mounts", unmount(slot)),
+        ("network", unplug(slot)),
+        ("files", remove_files(slot)),
+    ];
+    let failures: Vec<_> = results.into_iter().filter_map(|(what, result)| Some(format!("{what}: {:#}", result.err()?))).collect();
     if !failures.is_empty() {
         bail!("slot {}: {}", slot.0, failures.join("; "));
     }

@@ -34,5 +34,7 @@ fn shown<S: AsRef<OsStr>>(argv: &[S]) -> String {
 
 /// Is this tool on the machine?
 pub fn on_this_machine(tool: &str) -> bool {
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|dir| std::path::Path::new(dir).join(tool).exists())
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        .iter()
+        .any(|dir| std::path::Path::new(dir).join(tool).exists())
 }

@@ -1,8 +1,8 @@
 //! A **stand-in** for the cluster's name server: answers one name, or says that there is no such name.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use tokio::net::UdpSocket;

@@ -11,6 +11,8 @@ pub mod command;
 pub mod dns;
 pub mod node;
 pub mod pki;
+pub mod programs;
 pub mod skip;
 pub mod slot;
 pub mod wait;
+pub mod world;

@@ -114,7 +114,9 @@ impl Drop for Slot {
         match ended {
             Ok(status) if status.success() => {}
             // In a test that fails anyhow, a second panic would hide the first.
-            Ok(status) if !std::thread::panicking() => panic!("slot {}: cleaning up ended with {status}; its words are above", self.number.0),
+            Ok(status) if !std::thread::panicking() => {
+                panic!("slot {}: cleaning up ended with {status}; its words are above", self.number.0)
+            }
             Err(error) if !std::thread::panicking() => panic!("slot {}: {error:#}", self.number.0),
             _ => {}
         }

@@ -14,7 +14,8 @@ use super::State;
 use super::authenticate::{Shown, User};
 
 /// Checks of /readyz?verbose, a choice of those of v1.36.
-const CHECKS: &[&str] = &["ping", "log", "etcd", "etcd-readiness", "informer-sync", "poststarthook/start-apiextensions-controllers", "shutdown"];
+const CHECKS: &[&str] =
+    &["ping", "log", "etcd", "etcd-readiness", "informer-sync", "poststarthook/start-apiextensions-controllers", "shutdown"];
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 type Shared = Extract<Arc<State>>;
@@ -65,7 +66,7 @@ async fn version() -> Response {
 async fn register(Extract(state): Shared, Extension(shown): Extension<Shown>, axum::Json(node): axum::Json<Value>) -> Response {
     let name = node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     if let Err(refusal) = may(&state, &shown, "create", "nodes", "", &name) {
-        return refusal;
+        return *refusal;
     }
     state.objects.lock().expect("no thread panics with the lock").register(&name);
     node_answer(&state, &name, StatusCode::CREATED)
@@ -73,14 +74,14 @@ async fn register(Extract(state): Shared, Extension(shown): Extension<Shown>, ax
 
 async fn get_node(Extract(state): Shared, Extension(shown): Extension<Shown>, Path(name): Path<String>) -> Response {
     match may(&state, &shown, "get", "nodes", "", &name) {
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
         Ok(()) => node_answer(&state, &name, StatusCode::OK),
     }
 }
 
 async fn patch_status(Extract(state): Shared, Extension(shown): Extension<Shown>, Path(name): Path<String>) -> Response {
     if let Err(refusal) = may(&state, &shown, "patch", "nodes/status", "", &name) {
-        return refusal;
+        return *refusal;
     }
     state.objects.lock().expect("no thread panics with the lock").heard_of(&name);
     node_answer(&state, &name, StatusCode::OK)
@@ -88,14 +89,14 @@ async fn patch_status(Extract(state): Shared, Extension(shown): Extension<Shown>
 
 async fn get_lease(Extract(state): Shared, Extension(shown): Extension<Shown>, Path(name): Path<String>) -> Response {
     match may(&state, &shown, "get", "leases", "coordination.k8s.io", &name) {
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
         Ok(()) => lease_answer(&state, &name),
     }
 }
 
 async fn put_lease(Extract(state): Shared, Extension(shown): Extension<Shown>, Path(name): Path<String>) -> Response {
     if let Err(refusal) = may(&state, &shown, "update", "leases", "coordination.k8s.io", &name) {
-        return refusal;
+        return *refusal;
     }
     state.objects.lock().expect("no thread panics with the lock").renew(&name);
     lease_answer(&state, &name)
@@ -116,20 +117,22 @@ fn lease_answer(state: &State, name: &str) -> Response {
 }
 
 /// The Node authorizer and NodeRestriction: a kubelet may touch its own node and lease.
-fn may(state: &State, shown: &Shown, verb: &str, resource: &str, group: &str, node: &str) -> Result<(), Response> {
+fn may(state: &State, shown: &Shown, verb: &str, resource: &str, group: &str, node: &str) -> Result<(), Box<Response>> {
     let user = match state.authenticator.user(shown) {
-        User::Refused => return Err(unauthorized()),
+        User::Refused => return Err(Box::new(unauthorized())),
         User::Named(name) if name == format!("system:node:{node}") => return Ok(()),
         User::Named(name) => name,
         User::Anonymous => "system:anonymous".to_owned(),
     };
     let namespace = if resource == "leases" { "in the namespace \"kube-node-lease\"" } else { "at the cluster scope" };
-    let message = format!("{resource} \"{node}\" is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {namespace}");
+    let message = format!(
+        "{resource} \"{node}\" is forbidden: User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {namespace}"
+    );
     let mut details = json!({"name": node, "kind": resource});
     if !group.is_empty() {
         details["group"] = json!(group);
     }
-    Err(failure(StatusCode::FORBIDDEN, "Forbidden", &message, Some(details)))
+    Err(Box::new(failure(StatusCode::FORBIDDEN, "Forbidden", &message, Some(details))))
 }
 
 fn absent(resource: &str, group: &str, name: &str) -> Response {
@@ -152,7 +155,8 @@ async fn not_found() -> Response {
 
 /// A `metav1.Status`.
 fn failure(code: StatusCode, reason: &str, message: &str, details: Option<Value>) -> Response {
-    let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason});
+    let mut status =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason});
     if let Some(details) = details {
         status["details"] = details;
     }

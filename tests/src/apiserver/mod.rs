@@ -44,7 +44,11 @@ impl ApiServer {
     /// # Errors
     /// The address cannot be listened on, or the certificate cannot be used.
     pub async fn start(address: SocketAddr, identity: &Identity, clients: &Authority) -> Result<Self> {
-        let state = State { authenticator: Authenticator::new(clients.client_verifier()?), objects: Mutex::default(), failing_check: Mutex::default() };
+        let state = State {
+            authenticator: Authenticator::new(clients.client_verifier()?),
+            objects: Mutex::default(),
+            failing_check: Mutex::default(),
+        };
         let mut server = Self { address, state: Arc::new(state), serving: None };
         server.resume(identity).await?;
         Ok(server)
@@ -66,7 +70,8 @@ impl ApiServer {
     pub async fn resume(&mut self, identity: &Identity) -> Result<()> {
         self.stop().await;
         let (chain, key) = identity.der()?;
-        let mut tls = ServerConfig::builder().with_client_cert_verifier(Arc::new(AskForCertificate::default())).with_single_cert(chain, key)?;
+        let mut tls =
+            ServerConfig::builder().with_client_cert_verifier(Arc::new(AskForCertificate::default())).with_single_cert(chain, key)?;
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let listener = TcpListener::bind(self.address).await.with_context(|| format!("cannot listen on {}", self.address))?;
         self.serving = Some(tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(tls)), Arc::clone(&self.state))));

@@ -24,10 +24,10 @@ const BOOTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Boots, and gives the node's PID 1.
 pub(super) fn boot(slot: SlotNumber, plan: &Plan) -> Result<u32> {
-    let base = PathBuf::from(run(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("make-base.sh")]).context("cannot make the base tree")?.trim());
+    let base =
+        PathBuf::from(run(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("make-base.sh")]).context("cannot make the base tree")?.trim());
     let root = lay_root(slot, &base)?;
     write_files(slot, plan, &root)?;
-    network::plug(slot)?;
     let nodefs = plan.nodefs.as_ref().map(|nodefs| nodefs::make(slot, nodefs)).transpose()?;
     let mut binds = vec![format!("--bind={}:{SWAP_DIR}", slot.dir().join("swap").display())];
     binds.extend(nodefs.map(|mounted| format!("--bind={}:/var/lib/kubelet", mounted.display())));
@@ -102,7 +102,16 @@ fn start(slot: SlotNumber, root: &Path, binds: &[String]) -> Result<Child> {
         .arg("-c")
         .arg(format!("{}exec setsid systemd-nspawn \"$@\"", enter.concat()))
         .arg("node")
-        .args(["-q", "--boot", "--register=no", "--keep-unit", "--console=passive", "--link-journal=no", "--resolv-conf=off", "--timezone=off"])
+        .args([
+            "-q",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            "--console=passive",
+            "--link-journal=no",
+            "--resolv-conf=off",
+            "--timezone=off",
+        ])
         .arg("-D")
         .arg(root)
         .args(["-M", &slot.node_name()])

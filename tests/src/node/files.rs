@@ -29,6 +29,8 @@ impl Files<'_> {
         let files = [
             ("/usr/lib/systemd/system/kubelet.service", kubelet_unit(self.restart_sec)),
             ("/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf", KUBEADM_DROP_IN.to_owned()),
+            // kubeadm leaves this to luck: a kubelet that comes before its runtime ends, and is started again.
+            ("/etc/systemd/system/kubelet.service.d/20-runtime-first.conf", "[Unit]\nAfter=containerd.service\n".to_owned()),
             ("/var/lib/kubelet/kubeadm-flags.env", self.flags()),
             (KUBELET_CONFIG, kubelet_config()),
             ("/etc/kubernetes/kubelet.conf", self.kubeconfig()),

@@ -38,7 +38,15 @@ pub struct Node {
 }
 
 impl Node {
-    /// Boots a node in a slot, from the base tree, and waits until its systemd has started everything.
+    /// Makes the network of a node to come, so that something may listen at this machine's end before it boots.
+    ///
+    /// # Errors
+    /// `ip` says no.
+    pub fn connect(slot: SlotNumber) -> Result<()> {
+        network::plug(slot).context("cannot make the node's network")
+    }
+
+    /// Boots a connected node in a slot, from the base tree, and waits until its systemd has started everything.
     ///
     /// # Errors
     /// Any step of it, with what the tool said.

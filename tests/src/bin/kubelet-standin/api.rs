@@ -42,7 +42,12 @@ async fn register(api: &Kubeconfig, node: &str) -> bool {
         }
         Err(error) => {
             say('E', &format!("kubelet_node_status.go:111] \"Unable to register node with API server\" err={error:?} node=\"{node}\""));
-            say('E', &format!("kubelet_node_status.go:446] \"Error getting the current node from lister\" err=\"node \\\"{node}\\\" not found\""));
+            say(
+                'E',
+                &format!(
+                    "kubelet_node_status.go:446] \"Error getting the current node from lister\" err=\"node \\\"{node}\\\" not found\""
+                ),
+            );
             false
         }
     }
@@ -56,7 +61,10 @@ async fn renew_lease(api: &Kubeconfig, node: &str) {
             Err(error) => say('E', &format!("controller.go:251] \"Failed to update lease\" err={error:?}")),
         }
     }
-    say('I', "controller.go:171] \"Failed to update lease using latest lease, fallback to ensure lease\" err=\"failed 5 attempts to update lease\"");
+    say(
+        'I',
+        "controller.go:171] \"Failed to update lease using latest lease, fallback to ensure lease\" err=\"failed 5 attempts to update lease\"",
+    );
     if let Err(error) = send(api, Method::GET, &path, None).await {
         say('E', &format!("controller.go:201] \"Failed to ensure lease exists, will retry\" err={error:?} interval=\"200ms\""));
     }
@@ -72,7 +80,10 @@ async fn update_status(api: &Kubeconfig, node: &str) {
             }
             Err(error) => say(
                 'E',
-                &format!("kubelet_node_status.go:487] \"Error updating node status, will retry\" err={:?}", format!("error getting node \"{node}\": {error}")),
+                &format!(
+                    "kubelet_node_status.go:487] \"Error updating node status, will retry\" err={:?}",
+                    format!("error getting node \"{node}\": {error}")
+                ),
             ),
         }
     }

@@ -69,7 +69,10 @@ pub(crate) async fn watch(settings: Arc<Settings>, voice: Arc<Voice>) {
         every.tick().await;
         if let Err(error) = version(settings.config.socket()).await {
             let (_, lament) = Script::of(CONTAINERD_STOPPED).split_before("containerd.sock: connect: no such file");
-            let voice = (*voice).clone().with("/run/containerd/containerd.sock", settings.config.socket()).with("no such file or directory", error.words);
+            let voice = (*voice)
+                .clone()
+                .with("/run/containerd/containerd.sock", settings.config.socket())
+                .with("no such file or directory", error.words);
             tokio::select! {
                 () = voice.play(&lament) => {}
                 () = back(settings.config.socket()) => {}

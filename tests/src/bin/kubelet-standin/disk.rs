@@ -30,8 +30,8 @@ pub(crate) async fn manage_evictions(settings: Arc<Settings>, voice: Arc<Voice>)
 
 fn short_of(dir: &str) -> Option<&'static str> {
     let stat = statvfs(dir).ok()?;
-    if u64::from(stat.blocks_available()) * 100 < u64::from(stat.blocks()) * BYTES_FREE {
+    if stat.blocks_available() * 100 < stat.blocks() * BYTES_FREE {
         return Some("ephemeral-storage");
     }
-    (u64::from(stat.files_available()) * 100 < u64::from(stat.files()) * INODES_FREE).then_some("inodes")
+    (stat.files_available() * 100 < stat.files() * INODES_FREE).then_some("inodes")
 }

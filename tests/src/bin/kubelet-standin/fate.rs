@@ -20,7 +20,7 @@ pub(crate) enum Fate {
     /// Says this and ends with status 1.
     Dies { script: Script, voice: Voice },
     /// Runs on, with its port taken.
-    Lives { settings: Settings, voice: Voice, port: TcpListener },
+    Lives { settings: Box<Settings>, voice: Voice, port: TcpListener },
 }
 
 /// Looks at everything that a kubelet may die of when it starts.
@@ -34,7 +34,8 @@ pub(crate) async fn decide(arguments: &[String]) -> Fate {
         Ok(config) => config,
         Err(ConfigError::Missing) => return dies(script::CONFIG_MISSING, Voice::default().with("/var/lib/kubelet/config.yaml", path)),
         Err(ConfigError::Invalid(line)) => {
-            let voice = Voice::default().with("/etc/kubernetes/cfg/badyaml.yaml", path).with("yaml: line 4:", format!("yaml: line {line}:"));
+            let voice =
+                Voice::default().with("/etc/kubernetes/cfg/badyaml.yaml", path).with("yaml: line 4:", format!("yaml: line {line}:"));
             return dies(script::CONFIG_BAD_YAML, voice);
         }
     };
@@ -63,7 +64,9 @@ async fn settle(settings: Settings, voice: Voice) -> Fate {
         return dies(script::CLIENT_CERTIFICATE_EXPIRED, voice);
     }
     if let Err(error) = cri::version(config.socket()).await {
-        let voice = voice.with("/run/crio/crio.sock", config.socket()).with("connect: no such file or directory", format!("connect: {}", error.words));
+        let voice = voice
+            .with("/run/crio/crio.sock", config.socket())
+            .with("connect: no such file or directory", format!("connect: {}", error.words));
         return dies(script::CRI_SOCKET_MISSING, voice);
     }
     if let Some(table) = swap_on(config) {
@@ -74,11 +77,14 @@ async fn settle(settings: Settings, voice: Voice) -> Fate {
     }
     let address = format!("{}:{}", config.address, config.port);
     match TcpListener::bind(&address) {
-        Ok(port) => Fate::Lives { settings, voice, port },
+        Ok(port) => Fate::Lives { settings: Box::new(settings), voice, port },
         Err(_) => {
             // Go words the wildcard address as nothing.
             let told = address.strip_prefix("0.0.0.0").unwrap_or(&address).to_owned();
-            dies(script::PORT_IN_USE, voice.with("listen tcp 127.0.0.1:10250", format!("listen tcp {told}")).with("127.0.0.1", config.address.clone()))
+            dies(
+                script::PORT_IN_USE,
+                voice.with("listen tcp 127.0.0.1:10250", format!("listen tcp {told}")).with("127.0.0.1", config.address.clone()),
+            )
         }
     }
 }

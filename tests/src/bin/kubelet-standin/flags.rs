@@ -61,7 +61,10 @@ mod tests {
     #[test]
     fn flags_are_taken_with_and_without_equals_sign() {
         let flags = parse(&["--config=/a", "--kubeconfig", "/b", "--fail-swap-on", "--v=3"]).unwrap();
-        assert_eq!((flags.get("config"), flags.get("kubeconfig"), flags.get("fail-swap-on"), flags.get("v")), (Some("/a"), Some("/b"), Some("true"), Some("3")));
+        assert_eq!(
+            (flags.get("config"), flags.get("kubeconfig"), flags.get("fail-swap-on"), flags.get("v")),
+            (Some("/a"), Some("/b"), Some("true"), Some("3"))
+        );
     }
 
     #[test]

@@ -47,7 +47,7 @@ async fn run() -> ExitCode {
             voice.play(&script).await;
             ExitCode::FAILURE
         }
-        Fate::Lives { settings, voice, port } => live(Arc::new(settings), Arc::new(voice), port).await,
+        Fate::Lives { settings, voice, port } => live(Arc::new(*settings), Arc::new(voice), port).await,
     }
 }
 

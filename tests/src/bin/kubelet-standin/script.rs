@@ -59,17 +59,17 @@ impl Script {
         let at = self.lines.iter().position(|line| line.text.contains(words)).unwrap_or(self.lines.len());
         let mut lines = self.lines;
         let rest = lines.split_off(at);
-        (Self { lines }, Self { lines: rest }.from_its_first())
+        (Self { lines }, Self { lines: rest }.counted_from_its_first())
     }
 
     /// Only the lines that hold one of these.
     pub(crate) fn only_with(self, words: &[&str]) -> Self {
         let lines = self.lines.into_iter().filter(|line| words.iter().any(|word| line.text.contains(word))).collect();
-        Self { lines }.from_its_first()
+        Self { lines }.counted_from_its_first()
     }
 
     /// With its times counted from its own first line.
-    fn from_its_first(mut self) -> Self {
+    fn counted_from_its_first(mut self) -> Self {
         let first = self.lines.first().map_or(Duration::ZERO, |line| line.after);
         for line in &mut self.lines {
             line.after = line.after.saturating_sub(first);

@@ -43,7 +43,14 @@ pub(crate) fn healthz(settings: &Settings) {
     tokio::spawn(async move {
         let listener = match TcpListener::bind(&address).await {
             Ok(listener) => listener,
-            Err(_) => return say('E', &format!("server.go:1012] \"Failed to start healthz server\" err=\"listen tcp {address}: bind: address already in use\"")),
+            Err(_) => {
+                return say(
+                    'E',
+                    &format!(
+                        "server.go:1012] \"Failed to start healthz server\" err=\"listen tcp {address}: bind: address already in use\""
+                    ),
+                );
+            }
         };
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move { answer(&mut stream, "200 OK", "ok").await });
@@ -60,7 +67,10 @@ async fn answer(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), status
             Ok(_) => {}
         }
     }
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
     // A client that has gone away misses its answer.
     let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
     let _ = stream.shutdown().await;

@@ -126,7 +126,12 @@ pub(crate) fn read_kubeconfig(flags: &Flags) -> Result<Option<Kubeconfig>, u64> 
     let raw: RawKubeconfig = serde_saphyr::from_str(&text).map_err(|error| error.location().map_or(1, |at| at.line()))?;
     let (Some(cluster), Some(user)) = (raw.clusters.into_iter().next(), raw.users.into_iter().next()) else { return Err(1) };
     let (cluster, user) = (cluster.cluster, user.user);
-    Ok(Some(Kubeconfig { path: path.to_owned(), server: cluster.server, ca: cluster.certificate_authority, client: user.client_certificate }))
+    Ok(Some(Kubeconfig {
+        path: path.to_owned(),
+        server: cluster.server,
+        ca: cluster.certificate_authority,
+        client: user.client_certificate,
+    }))
 }
 
 /// `10s`, `1m30s`, `0s`: zero means the default, which is for the caller to know.
