@@ -4,9 +4,13 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use nodewhy_diagnosis::model::Severity;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::store::Keep;
 
 /// Where the configuration is looked for if no other file is named.
 pub const DEFAULT_PATH: &str = "/etc/nodewhy/collector.yaml";
@@ -23,6 +27,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Whom to call.
     pub alerts: Alerts,
+    /// What is kept how long.
+    pub retention: Retention,
 }
 
 impl Default for Config {
@@ -32,8 +38,44 @@ impl Default for Config {
             data_dir: PathBuf::from("/var/lib/nodewhy-collector"),
             tls: None,
             alerts: Alerts::default(),
+            retention: Retention::default(),
         }
     }
+}
+
+/// What is kept how long.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Retention {
+    /// Cases, after they closed.
+    #[serde(deserialize_with = "duration")]
+    pub closed_cases: Duration,
+    /// Closed cases of one node at most.
+    pub closed_cases_per_node: u32,
+    /// Nodes, after they fell silent.
+    #[serde(deserialize_with = "duration")]
+    pub silent_nodes: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { closed_cases: DAY * 90, closed_cases_per_node: 1000, silent_nodes: DAY * 7 }
+    }
+}
+
+impl From<&Retention> for Keep {
+    fn from(retention: &Retention) -> Self {
+        Self { cases: retention.closed_cases, cases_per_node: retention.closed_cases_per_node, silent_nodes: retention.silent_nodes }
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    let parsed = parsed.filter(|duration| *duration >= Duration::from_secs(60) && *duration <= DAY * 3660);
+    parsed.ok_or_else(|| de::Error::custom(format!("`{text}` has to be a duration of 1m to 87840h (10 years), like 168h")))
 }
 
 /// The collector's certificate, and whose clients are let in. PEM; read again when a file changes.
@@ -77,6 +119,8 @@ pub struct Hook {
     pub url: String,
     /// `Name: value` lines sent as HTTP headers (secrets stay out of the configuration).
     pub headers_file: Option<PathBuf>,
+    /// CA of the hook's certificate, PEM, if it is none that the system trusts.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A configuration that cannot be used.
@@ -128,7 +172,9 @@ impl Config {
         let config: Self = serde_saphyr::from_str(text)
             .map_err(|error| invalid(error.location().map_or(0, |at| at.line()), error.without_snippet().to_string()))?;
         config.alerts.validate().map_err(|(word, problem)| {
-            let line = text.lines().position(|line| line.contains(&word)).map_or(0, |n| n as u64 + 1);
+            // The last line with that word: of a name that is used twice, the second. It may be written otherwise there (quotes).
+            let last = |word: &str| text.lines().enumerate().filter(|(_, line)| line.contains(word)).last();
+            let line = last(&word).or_else(|| last("alerts:")).map_or(0, |(n, _)| n as u64 + 1);
             invalid(line, problem)
         })?;
         Ok(config)
@@ -141,7 +187,8 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         if !self.listen.ip().is_loopback() && self.tls.is_none() {
             return Err(format!(
-                "listen: {} is not on loopback, and there is no tls: add tls {{certFile, keyFile, clientCAFile}}, or listen on 127.0.0.1",
+                "listen: {} is not on loopback, and there is no tls: add tls: {{certFile, keyFile, clientCAFile}} to the configuration, or \
+                 listen on 127.0.0.1",
                 self.listen
             ));
         }
@@ -217,7 +264,7 @@ mod tests {
             ("alerts:\n  webhooks:\n    - {name: a, url: 'ftp://x'}\n", "collector.yaml:3:", "no http://"),
             (
                 "alerts:\n  webhooks:\n    - {name: a, url: 'http://x'}\n    - {name: a, url: 'http://y'}\n",
-                "collector.yaml:3:",
+                "collector.yaml:4:",
                 "used twice",
             ),
             ("tls: {certFile: /c}\n", "collector.yaml:1:", "keyFile"),
@@ -225,6 +272,15 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with(place) && error.contains(says), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn retention_is_read_and_bounded() {
+        let config = parse("retention: {closedCases: 24h, silentNodes: 30m, closedCasesPerNode: 10}\n").expect("valid");
+        let keep = Keep { cases: DAY, cases_per_node: 10, silent_nodes: Duration::from_secs(1800) };
+        assert_eq!(Keep::from(&config.retention), keep);
+        let error = parse("retention:\n  silentNodes: 1s\n").expect_err("too short");
+        assert!(error.starts_with("collector.yaml:2:") && error.contains("168h"), "{error}");
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! nodewhy-collector: takes in what agents report, keeps state and history, finds silent nodes, calls alert hooks, answers questions. See
-//! ARCHITECTURE.md.
+//! The collector: takes in what the agents report, keeps the state and history of every node, finds silent ones, calls alert hooks and
+//! answers `kubectl-nodewhy`. One binary, one data directory. See ARCHITECTURE.md, Collector.
 
 pub mod alerts;
+pub mod cli;
 pub mod config;
-pub mod connection;
-pub mod identity;
 pub mod ingest;
+pub mod presence;
 pub mod query;
 pub mod server;
 pub mod silence;

@@ -4,16 +4,18 @@
 //! `endsAt`, so open ones are posted again before that.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nodewhy_diagnosis::model::{Layer, PresentCause, Severity};
 use reqwest::RequestBuilder;
 use serde::Serialize;
 
-use super::Message;
+use super::{Kind, Message};
+use crate::store::OpenAlert;
 
-/// How far ahead the end of an open alert is put. A collector that stays away longer lets it resolve: nobody knows any more.
-const AHEAD: SignedDuration = SignedDuration::from_mins(10);
+/// How long a test alert lasts.
+const TEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -24,17 +26,20 @@ pub(super) struct Alert {
     ends_at: Timestamp,
 }
 
-/// The alert of a message.
-pub(super) fn of_message(message: &Message, now: Timestamp) -> Alert {
-    alert(&message.node, &message.cause, message.closed_at, &message.reason, now)
+/// The alert of a message. `ahead` is how far ahead its end is put while it is open.
+pub(super) fn of_message(message: &Message, now: Timestamp, ahead: Duration) -> Alert {
+    // A test ends by itself.
+    let ahead = if message.kind == Kind::Test { TEST } else { ahead };
+    alert(&message.node, &message.cause, message.closed_at, &message.reason, now, ahead)
 }
 
-/// The alert of an open case.
-pub(super) fn of_open(node: &str, cause: &PresentCause, now: Timestamp) -> Alert {
-    alert(node, cause, None, "", now)
+/// The alert of a case that is told again.
+pub(super) fn of_open(open: &OpenAlert, now: Timestamp, ahead: Duration) -> Alert {
+    let (at, reason) = open.closed.as_ref().map_or((None, ""), |(at, reason)| (Some(*at), reason));
+    alert(&open.node, &open.cause, at, reason, now, ahead)
 }
 
-fn alert(node: &str, cause: &PresentCause, closed_at: Option<Timestamp>, reason: &str, now: Timestamp) -> Alert {
+fn alert(node: &str, cause: &PresentCause, closed_at: Option<Timestamp>, reason: &str, now: Timestamp, ahead: Duration) -> Alert {
     let labels = [
         ("alertname", alert_name(&cause.code)),
         ("node", node.to_owned()),
@@ -50,8 +55,8 @@ fn alert(node: &str, cause: &PresentCause, closed_at: Option<Timestamp>, reason:
         ("command", format!("kubectl nodewhy why {node}")),
         ("case_id", cause.case_id.clone()),
     ]);
-    if let Some(evidence) = cause.evidence.first() {
-        annotations.insert("evidence", format!("{}: {}", evidence.source, evidence.quote));
+    if !cause.evidence.is_empty() {
+        annotations.insert("evidence", proofs(cause));
     }
     if !cause.explains.is_empty() {
         annotations.insert("explains", cause.explains.join(", "));
@@ -59,15 +64,22 @@ fn alert(node: &str, cause: &PresentCause, closed_at: Option<Timestamp>, reason:
     if !reason.is_empty() {
         annotations.insert("ended_by", reason.to_owned());
     }
-    // An end before the start is refused; clocks of nodes and collector differ.
-    let ends_at = closed_at.map_or_else(|| now.checked_add(AHEAD).unwrap_or(now), |at| at.min(now).max(cause.since));
-    Alert { labels: labels.into(), annotations, starts_at: cause.since, ends_at }
+    // An end before the start is refused, and one in the future is none; clocks of nodes and collector differ.
+    let starts_at = cause.since.min(now);
+    let ahead = SignedDuration::try_from(ahead).unwrap_or(SignedDuration::ZERO);
+    let ends_at = closed_at.map_or_else(|| now.checked_add(ahead).unwrap_or(now), |at| at.min(now).max(starts_at));
+    Alert { labels: labels.into(), annotations, starts_at, ends_at }
 }
 
 /// `NodeSwapEnabled` from `swap-enabled`.
 fn alert_name(code: &str) -> String {
-    let word = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
-    code.split('-').filter(|part| !part.is_empty()).map(word).fold("Node".to_owned(), |name, part| name + &part)
+    let mut name = "Node".to_owned();
+    for part in code.split('-') {
+        let mut letters = part.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -82,6 +94,10 @@ fn layer(layer: Layer) -> String {
     serde_json::to_value(layer).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+fn proofs(cause: &PresentCause) -> String {
+    cause.evidence.iter().map(|proof| format!("{}: {}", proof.source, proof.quote)).collect::<Vec<_>>().join("\n")
+}
+
 fn steps(cause: &PresentCause) -> String {
     let step = |(index, step): (usize, &nodewhy_diagnosis::model::Remedy)| match &step.run {
         Some(run) => format!("{}. {}: {run}", index + 1, step.say),
@@ -93,4 +109,41 @@ fn steps(cause: &PresentCause) -> String {
 /// The request for alerts.
 pub(super) fn request(client: &reqwest::Client, url: &str, alerts: &[Alert]) -> RequestBuilder {
     client.post(format!("{}/api/v2/alerts", url.trim_end_matches('/'))).json(alerts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn message(closed_at: Option<Timestamp>) -> Message {
+        let mut message = Message::test(at(100));
+        message.kind = if closed_at.is_some() { Kind::Closed } else { Kind::Opened };
+        message.cause.code = "swap-enabled".into();
+        message.closed_at = closed_at;
+        message
+    }
+
+    const AHEAD: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn an_open_alert_ends_ahead_and_a_closed_one_when_it_was_over() {
+        let open = of_message(&message(None), at(110), AHEAD);
+        assert_eq!((open.starts_at, open.ends_at), (at(100), at(710)));
+        let closed = of_message(&message(Some(at(105))), at(110), AHEAD);
+        assert_eq!((closed.starts_at, closed.ends_at), (at(100), at(105)));
+        assert_eq!(open.labels, closed.labels, "labels are what makes it the same alert");
+        assert_eq!(open.labels["alertname"], "NodeSwapEnabled");
+    }
+
+    #[test]
+    fn a_node_whose_clock_is_ahead_or_behind_makes_no_alert_that_is_refused_or_never_ends() {
+        let ahead = of_message(&message(Some(at(5000))), at(50), AHEAD);
+        assert_eq!((ahead.starts_at, ahead.ends_at), (at(50), at(50)));
+        let behind = of_message(&message(Some(at(1))), at(5000), AHEAD);
+        assert_eq!((behind.starts_at, behind.ends_at), (at(100), at(100)));
+    }
 }

@@ -1,58 +1,47 @@
 //! One deliverer a hook: takes its messages from the outbox in order, and keeps trying. A hook that is down stops nobody else.
 
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::headers::{self, HookError};
 use super::{Message, alertmanager, webhook};
 use crate::config::{Hook, HookKind};
-use crate::store::{Due, Store, StoreError};
+use crate::store::Store;
 
 /// How long a hook may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// First and longest pause between two attempts.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
-/// A message that the hook itself refuses (4xx) is given up after so many attempts, so that it does not stop those behind it for ever.
-const REFUSALS: u32 = 8;
-/// How often open alerts are posted to an Alertmanager again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// First and longest pause before a message that the hook refused (4xx) is tried again; others are not held up by it.
+const REFUSED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
+/// A message that a hook has refused for so long is given up.
+const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
+/// Alerts in one request to an Alertmanager.
+const AT_ONCE: usize = 200;
 
-/// A hook that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum HookError {
-    /// Its headers file cannot be read.
-    #[error("hook {name}: cannot read headersFile {}: {source}", path.display())]
-    Headers {
-        /// The hook.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A line of it is no header.
-    #[error("hook {name}: {}:{line}: has to be `Name: value`", path.display())]
-    Header {
-        /// The hook.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: usize,
-    },
-    /// The HTTP client cannot be made.
-    #[error("hook {name}: cannot make an HTTP client: {source}")]
-    Client {
-        /// The hook.
-        name: String,
-        /// Why.
-        source: reqwest::Error,
-    },
+/// When what is done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// First and longest pause while a hook is away.
+    pub back_off: (Duration, Duration),
+    /// How often open alerts are posted to an Alertmanager again.
+    pub again: Duration,
+    /// How far ahead the end of an open alert is put. A collector that stays away longer lets it resolve: nobody knows any more.
+    pub ahead: Duration,
+    /// How long a closed alert is posted again.
+    pub closed: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            back_off: (Duration::from_millis(200), Duration::from_secs(60)),
+            again: Duration::from_secs(60),
+            ahead: Duration::from_secs(600),
+            closed: Duration::from_secs(900),
+        }
+    }
 }
 
 /// Why a message was not taken.
@@ -62,12 +51,24 @@ struct Failure {
     refused: bool,
 }
 
+/// What became of the next message.
+enum Next {
+    /// The hook has answered.
+    Answered,
+    /// There is none.
+    Nothing,
+    /// The hook, or the store, is away.
+    Away(String),
+}
+
 /// Delivers to one hook.
+#[derive(Debug)]
 pub struct Deliverer {
     kind: HookKind,
     hook: Hook,
+    name: Arc<str>,
     client: reqwest::Client,
-    store: Store,
+    timing: Timing,
 }
 
 impl Deliverer {
@@ -75,117 +76,164 @@ impl Deliverer {
     ///
     /// # Errors
     /// [`HookError`].
-    pub fn new(kind: HookKind, hook: &Hook, store: Store) -> Result<Self, HookError> {
-        let client = reqwest::Client::builder()
+    pub fn new(kind: HookKind, hook: &Hook, timing: Timing) -> Result<Self, HookError> {
+        let mut client = reqwest::Client::builder()
             .timeout(PATIENCE)
             .connect_timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("nodewhy-collector/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers(hook)?)
-            .build()
-            .map_err(|source| HookError::Client { name: hook.name.clone(), source })?;
-        Ok(Self { kind, hook: hook.clone(), client, store })
+            .default_headers(headers::read(hook)?);
+        if let Some(path) = &hook.ca_file {
+            client = client.tls_certs_only(headers::authorities(&hook.name, path)?);
+        }
+        let client = client.build().map_err(|source| HookError::Client { name: hook.name.clone(), source })?;
+        Ok(Self { kind, hook: hook.clone(), name: hook.name.as_str().into(), client, timing })
     }
 
-    /// Delivers until the task is dropped.
-    pub async fn run(self) {
-        let alerts = self.store.alerts();
-        let mut pause = BACK_OFF.0;
+    /// Sends one message now, past the outbox.
+    ///
+    /// # Errors
+    /// What the hook said, or why it could not be asked.
+    pub async fn try_out(&self, message: &Message) -> Result<(), String> {
+        let text = serde_json::to_string(message).map_err(|error| error.to_string())?;
+        self.send(&message.key, &text).await.map_err(|failure| failure.words)
+    }
+
+    /// Delivers what is in the store's outbox until the task is dropped.
+    pub async fn run(self, store: Store) {
+        let mut grew = store.outbox();
+        let mut pause = self.timing.back_off.0;
         let mut away = false;
-        let mut again_at = Instant::now() + AGAIN;
+        // At once: an Alertmanager may have forgotten while the collector was away.
+        let mut again_at = Instant::now();
         loop {
-            // Asked for before looking: a commit between the look and the wait is not missed.
-            let more = alerts.notified();
-            tokio::pin!(more);
-            more.as_mut().enable();
-            match self.deliver_next().await {
-                Ok(true) => {
+            // Before the look: what comes while it is taken is not missed.
+            grew.mark_unchanged();
+            let next = if self.kind == HookKind::Alertmanager && Instant::now() >= again_at {
+                again_at = Instant::now() + self.timing.again;
+                self.post_open(&store).await
+            } else {
+                self.deliver_next(&store).await
+            };
+            match next {
+                Next::Answered => {
                     if std::mem::take(&mut away) {
-                        tracing::info!(hook = self.hook.name, "the hook takes messages again");
+                        tracing::info!(hook = %self.name, "the hook answers again");
                     }
-                    pause = BACK_OFF.0;
+                    pause = self.timing.back_off.0;
                 }
-                Ok(false) => {
-                    if timeout_at(again_at, more).await.is_err() {
-                        again_at = Instant::now() + AGAIN;
-                        self.post_open().await;
+                Next::Nothing => {
+                    let until = self.wake_at(&store, again_at).await;
+                    // Either is a reason to look again. The writer has ended if nothing grows any more.
+                    if matches!(timeout_at(until, grew.changed()).await, Ok(Err(_))) {
+                        return;
                     }
                 }
-                Err(words) => {
+                Next::Away(words) => {
                     if !std::mem::replace(&mut away, true) {
-                        tracing::warn!(
-                            hook = self.hook.name,
-                            url = self.hook.url,
-                            "the hook does not take messages: {words}; they are kept and tried again"
-                        );
+                        tracing::warn!(hook = %self.name, url = shown(&self.hook.url), "the hook takes nothing: {words}; kept and tried again");
                     }
                     sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-                    pause = (pause * 2).min(BACK_OFF.1);
+                    pause = (pause * 2).min(self.timing.back_off.1);
                 }
             }
         }
     }
 
-    /// Delivers the oldest message. False if there is none.
-    async fn deliver_next(&self) -> Result<bool, String> {
-        let in_words = |error: StoreError| error.to_string();
-        let Some(due) = self.store.due(self.hook.name.clone()).await.map_err(in_words)? else { return Ok(false) };
-        match self.send(&due).await {
-            Ok(()) => {
-                self.store.delivered(due.id).await.map_err(in_words)?;
-                Ok(true)
-            }
-            Err(failure) if failure.refused && due.attempts + 1 >= REFUSALS => {
-                tracing::error!(hook = self.hook.name, key = due.key, "given up after {REFUSALS} attempts: {}", failure.words);
-                self.store.delivered(due.id).await.map_err(in_words)?;
-                Ok(true)
-            }
-            Err(failure) => {
-                self.store.attempted(due.id, failure.words.clone()).await.map_err(in_words)?;
-                Err(failure.words)
-            }
-        }
+    /// When to look even though nothing new came.
+    async fn wake_at(&self, store: &Store, again_at: Instant) -> Instant {
+        let due = store.next_due_at(self.name.clone()).await.ok().flatten();
+        let wait = due.map(|at| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO));
+        let due_at = wait.map_or(Instant::now() + self.timing.again, |wait| Instant::now() + wait + Duration::from_millis(1));
+        if self.kind == HookKind::Alertmanager { due_at.min(again_at) } else { due_at }
     }
 
-    async fn send(&self, due: &Due) -> Result<(), Failure> {
+    async fn deliver_next(&self, store: &Store) -> Next {
+        let now = Timestamp::now();
+        let due = match store.due(self.name.clone(), now).await {
+            Ok(Some(due)) => due,
+            Ok(None) => return Next::Nothing,
+            Err(error) => return Next::Away(error.to_string()),
+        };
+        let done = match self.send(&due.key, &due.message).await {
+            Ok(()) => store.delivered(due.id).await,
+            Err(failure) if !failure.refused => return Next::Away(failure.words),
+            Err(failure) if now.duration_since(due.created_at) > GIVE_UP => {
+                tracing::error!(hook = %self.name, key = due.key, "the hook has refused a message for {GIVE_UP:#}, it is given up: {}", failure.words);
+                store.delivered(due.id).await
+            }
+            Err(failure) => {
+                let pause = (REFUSED.0 * 2_u32.saturating_pow(due.attempts)).min(REFUSED.1);
+                tracing::warn!(hook = %self.name, key = due.key, "the hook refuses a message, tried again in {pause:?}: {}", failure.words);
+                store.refused(due.id, failure.words, pause, now).await
+            }
+        };
+        done.map_or_else(|error| Next::Away(error.to_string()), |()| Next::Answered)
+    }
+
+    async fn send(&self, key: &str, message: &str) -> Result<(), Failure> {
         let request = match self.kind {
-            HookKind::Webhook => webhook::request(&self.client, &self.hook.url, due),
+            HookKind::Webhook => webhook::request(&self.client, &self.hook.url, key, message),
             HookKind::Alertmanager => {
-                let message: Message = serde_json::from_str(&due.message)
+                let message: Message = serde_json::from_str(message)
                     .map_err(|error| Failure { words: format!("the message in the outbox cannot be read: {error}"), refused: true })?;
-                alertmanager::request(&self.client, &self.hook.url, &[alertmanager::of_message(&message, Timestamp::now())])
+                let alert = alertmanager::of_message(&message, Timestamp::now(), self.timing.ahead);
+                alertmanager::request(&self.client, &self.hook.url, &[alert])
             }
         };
         post(request).await
     }
 
-    /// Tells an Alertmanager of all that is open, so that it does not take it for over.
-    async fn post_open(&self) {
-        if self.kind != HookKind::Alertmanager {
-            return;
-        }
-        let Ok(open) = self.store.open_alerts().await else { return };
+    /// Tells an Alertmanager of all that is open, so that it does not take it for over, and of what has closed not long ago.
+    async fn post_open(&self, store: &Store) -> Next {
         let now = Timestamp::now();
-        let alerts: Vec<_> = open.iter().map(|alert| alertmanager::of_open(&alert.node, &alert.cause, now)).collect();
-        for chunk in alerts.chunks(500) {
-            if let Err(failure) = post(alertmanager::request(&self.client, &self.hook.url, chunk)).await {
-                tracing::warn!(hook = self.hook.name, open = alerts.len(), "open alerts could not be confirmed: {}", failure.words);
-                return;
+        let recent = SignedDuration::try_from(self.timing.closed).unwrap_or(SignedDuration::ZERO);
+        let open = match store.open_alerts(now.checked_sub(recent).unwrap_or(now)).await {
+            Ok(open) if open.is_empty() => return Next::Nothing,
+            Ok(open) => open,
+            Err(error) => return Next::Away(error.to_string()),
+        };
+        let alerts: Vec<_> = open.iter().map(|alert| alertmanager::of_open(alert, now, self.timing.ahead)).collect();
+        for some in alerts.chunks(AT_ONCE) {
+            match post(alertmanager::request(&self.client, &self.hook.url, some)).await {
+                Ok(()) => {}
+                Err(failure) if failure.refused => tracing::warn!(hook = %self.name, "open alerts are refused: {}", failure.words),
+                Err(failure) => return Next::Away(failure.words),
             }
         }
+        Next::Answered
+    }
+}
+
+/// A URL without what may be secret in it.
+fn shown(url: &str) -> String {
+    match reqwest::Url::parse(url) {
+        Ok(url) => format!("{}://{}/...", url.scheme(), url.host_str().unwrap_or_default()),
+        Err(_) => "?".to_owned(),
     }
 }
 
 async fn post(request: reqwest::RequestBuilder) -> Result<(), Failure> {
-    let response = request.send().await.map_err(|error| Failure { words: chain(&error), refused: false })?;
+    let response = request.send().await.map_err(|error| Failure { words: chain(&error.without_url()), refused: false })?;
     let status = response.status();
     if status.is_success() {
         return Ok(());
     }
-    let body: String = response.text().await.unwrap_or_default().chars().take(300).collect();
+    let body = beginning(response).await;
     // 408 and 429 ask for another try later.
     let refused = status.is_client_error() && !matches!(status.as_u16(), 408 | 429);
-    Err(Failure { words: format!("HTTP {status}: {}", body.trim()), refused })
+    Err(Failure { words: format!("HTTP {status}: {}", body.trim().escape_debug()), refused })
+}
+
+/// The first words of an answer, however long it is.
+async fn beginning(mut response: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < 300
+        && let Ok(Some(more)) = response.chunk().await
+    {
+        bytes.extend_from_slice(&more);
+    }
+    String::from_utf8_lossy(&bytes).chars().take(300).collect()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -196,20 +244,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     words
-}
-
-fn headers(hook: &Hook) -> Result<HeaderMap, HookError> {
-    let mut headers = HeaderMap::new();
-    let Some(path) = &hook.headers_file else { return Ok(headers) };
-    let text = fs::read_to_string(path).map_err(|source| HookError::Headers { name: hook.name.clone(), path: path.clone(), source })?;
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
-        let header = line.split_once(':').and_then(|(name, value)| {
-            let mut value = HeaderValue::from_str(value.trim()).ok()?;
-            value.set_sensitive(true);
-            Some((HeaderName::from_bytes(name.trim().as_bytes()).ok()?, value))
-        });
-        let (name, value) = header.ok_or_else(|| HookError::Header { name: hook.name.clone(), path: path.clone(), line: index + 1 })?;
-        headers.append(name, value);
-    }
-    Ok(headers)
 }

@@ -1,7 +1,7 @@
 //! A message to a hook. Its JSON is a contract: docs/alerts.md.
 
 use jiff::Timestamp;
-use nodewhy_diagnosis::model::PresentCause;
+use nodewhy_diagnosis::model::{Layer, PresentCause, Severity};
 use serde::{Deserialize, Serialize};
 
 /// What happened to the case.
@@ -12,6 +12,8 @@ pub enum Kind {
     Opened,
     /// It is over.
     Closed,
+    /// Nothing: somebody tries the hook.
+    Test,
 }
 
 impl Kind {
@@ -20,6 +22,7 @@ impl Kind {
         match self {
             Self::Opened => "opened",
             Self::Closed => "closed",
+            Self::Test => "test",
         }
     }
 }
@@ -45,4 +48,33 @@ pub struct Message {
     pub reason: String,
     /// The cause: code, title, severity, message, evidence, remedy, what it explains.
     pub cause: PresentCause,
+}
+
+impl Message {
+    /// For `hooks test`: a message that is about nothing.
+    pub fn test(now: Timestamp) -> Self {
+        Self {
+            version: 1,
+            key: format!("test/{}", now.as_microsecond()),
+            kind: Kind::Test,
+            node: "nodewhy-test".to_owned(),
+            opened_at: now,
+            closed_at: None,
+            reason: String::new(),
+            cause: PresentCause {
+                case_id: format!("nodewhy-test/hook-test/{}", now.as_microsecond()),
+                code: "hook-test".to_owned(),
+                title: "Somebody tries this alert hook".to_owned(),
+                severity: Severity::Info,
+                layer: Layer::Workload,
+                root: true,
+                since: now,
+                message: "nodewhy-collector hooks test".to_owned(),
+                evidence: Vec::new(),
+                explains: Vec::new(),
+                explained_by: Vec::new(),
+                remedy: Vec::new(),
+            },
+        }
+    }
 }

@@ -1,30 +1,38 @@
-//! What the collector knows, in one SQLite file. One thread writes, in batches, and answers after the commit; reading has a connection of
-//! its own.
+//! What the collector knows, in one SQLite file. One thread writes, in batches, and answers after the commit; readers have connections of
+//! their own (WAL: neither waits for the other).
 
 mod cases;
 mod nodes;
 mod outbox;
+mod prune;
+mod readers;
 mod schema;
+mod silent;
+mod writer;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use rusqlite::Connection;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub(crate) use cases::decode_cause;
 pub use cases::{CasePage, StoredCase, StoredEvent};
-pub use nodes::{Committed, NewReport, Node, Seen};
-pub use outbox::{Due, OpenAlert};
+pub use nodes::{NewReport, Node, Refused, Seen, Taken};
+pub use outbox::{Due, MAX_WAITING, OpenAlert};
+pub use prune::{Keep, Pruned};
+use readers::Readers;
+use writer::{Job, Typed, Writer};
 
-/// Jobs committed together at most.
-const BATCH: usize = 256;
 /// Jobs that may wait; senders wait beyond.
 const QUEUE: usize = 1024;
+/// Nodes that changed, for those who watch; who falls behind further looks at all anew.
+const CHANGES: usize = 1024;
 
 /// The store cannot be opened, read or written.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Opening failed.
     #[error("cannot open the store {}: {reason}", path.display())]
@@ -44,74 +52,63 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error.to_string().into())
+        Self::Sqlite(schema::explain(&error).into())
     }
 }
 
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    writer: mpsc::Sender<Box<dyn Job>>,
-    reader: Arc<Mutex<Connection>>,
-    revision: watch::Receiver<u64>,
-    alerts: Arc<Notify>,
-}
-
-trait Job: Send {
-    fn run(&mut self, connection: &Connection) -> bool;
-    fn done(self: Box<Self>, committed: Result<(), StoreError>);
-}
-
-struct Typed<F, T> {
-    work: Option<F>,
-    result: Option<rusqlite::Result<T>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<F, T> Job for Typed<F, T>
-where
-    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
-    T: Send,
-{
-    fn run(&mut self, connection: &Connection) -> bool {
-        let result = self.work.take().map(|work| work(connection));
-        let kept = matches!(result, Some(Ok(_)));
-        self.result = result;
-        kept
-    }
-
-    fn done(self: Box<Self>, committed: Result<(), StoreError>) {
-        let result = match (committed, self.result) {
-            (Err(error), _) => Err(error),
-            (Ok(()), Some(result)) => result.map_err(StoreError::from),
-            (Ok(()), None) => Err(StoreError::Closed),
-        };
-        // Whoever asked may have gone away meanwhile; the work is done all the same.
-        drop(self.reply.send(result));
-    }
+    jobs: mpsc::Sender<Box<dyn Job>>,
+    readers: Arc<Readers>,
+    changes: broadcast::Sender<Arc<str>>,
+    outbox: watch::Receiver<i64>,
 }
 
 impl Store {
-    /// Opens the store in `dir`, making or migrating it as needed.
+    /// Opens the store in `dir`, making or migrating it as needed. The receiver hears (an error: the sender is gone) when the writer has
+    /// ended, which it does when the last [`Store`] is dropped.
     ///
     /// # Errors
     /// [`StoreError::Open`]: the directory cannot be made or written, another collector uses it, or the file is damaged.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+    pub fn open(dir: &Path) -> Result<(Self, oneshot::Receiver<()>), StoreError> {
         let path = dir.join("nodewhy.db");
         let failed = |reason: String| StoreError::Open { path: path.clone(), reason };
-        std::fs::create_dir_all(dir).map_err(|error| failed(format!("cannot make {}: {error}", dir.display())))?;
+        std::fs::create_dir_all(dir).map_err(|error| failed(format!("cannot make the data directory {}: {error}", dir.display())))?;
+        let lock = lock(dir).map_err(failed)?;
         let connection = Connection::open(&path).and_then(|connection| schema::prepare(&connection).map(|()| connection));
         let connection = connection.map_err(|error| failed(schema::explain(&error)))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = Connection::open_with_flags(&path, flags).map_err(|error| failed(error.to_string()))?;
-        reader.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| failed(error.to_string()))?;
-        let (writer, jobs) = mpsc::channel(QUEUE);
-        let (revise, revision) = watch::channel(0);
-        let alerts = Arc::new(Notify::new());
-        let told = alerts.clone();
-        let spawned = thread::Builder::new().name("store".to_owned()).spawn(move || write_all(&connection, jobs, &revise, &told));
+        let last = outbox::newest(&connection).map_err(|error| failed(schema::explain(&error)))?;
+        let readers = Arc::new(Readers::new(&path));
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (changes, _) = broadcast::channel(CHANGES);
+        let (grew, outbox) = watch::channel(last);
+        let (ending, ended) = oneshot::channel();
+        let writer = Writer { connection, changes: changes.clone(), outbox: grew };
+        let work = move || {
+            writer.run(queue);
+            // Only now may another collector have the directory.
+            drop(lock);
+            drop(ending);
+        };
+        let spawned = std::thread::Builder::new().name("store".to_owned()).spawn(work);
         spawned.map_err(|error| failed(format!("cannot start its thread: {error}")))?;
-        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), revision, alerts })
+        Ok((Self { jobs, readers, changes, outbox }, ended))
+    }
+
+    /// Queues `work` to be done in a transaction, after all that was queued before; the receiver hears after the commit.
+    /// `touches` is the node that those who watch are told of.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub(crate) async fn submit<T: Send + 'static>(
+        &self,
+        touches: Option<Arc<str>>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Box::new(Typed::new(touches, work, reply))).await.map_err(|_| StoreError::Closed)?;
+        Ok(answer)
     }
 
     /// Does `work` in a transaction and gives its result after the commit.
@@ -120,12 +117,10 @@ impl Store {
     /// [`StoreError`]; then nothing of `work` is kept.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
+        touches: Option<Arc<str>>,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Typed { work: Some(work), result: None, reply });
-        self.writer.send(job).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        self.submit(touches, work).await?.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Reads, off the asynchronous threads.
@@ -136,60 +131,33 @@ impl Store {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let reader = self.reader.clone();
-        let read = tokio::task::spawn_blocking(move || work(&reader.lock().unwrap_or_else(PoisonError::into_inner)));
+        let readers = self.readers.clone();
+        let read = tokio::task::spawn_blocking(move || readers.with(work));
         read.await.map_err(|error| StoreError::Sqlite(error.to_string().into()))?.map_err(StoreError::from)
     }
 
-    /// Changes with every commit.
-    pub fn revision(&self) -> watch::Receiver<u64> {
-        self.revision.clone()
+    /// Names of nodes, after each commit that changed something about them.
+    pub fn changes(&self) -> broadcast::Receiver<Arc<str>> {
+        self.changes.subscribe()
     }
 
-    /// Told after every commit: there may be alerts to deliver.
-    pub(crate) fn alerts(&self) -> Arc<Notify> {
-        self.alerts.clone()
+    /// Changes after each commit that put messages into the outbox.
+    pub(crate) fn outbox(&self) -> watch::Receiver<i64> {
+        self.outbox.clone()
     }
 }
 
-fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, revision: &watch::Sender<u64>, alerts: &Notify) {
-    while let Some(first) = jobs.blocking_recv() {
-        let mut batch = vec![first];
-        while batch.len() < BATCH
-            && let Ok(job) = jobs.try_recv()
-        {
-            batch.push(job);
+/// Two collectors on one directory would each tell the hooks half of it.
+fn lock(dir: &Path) -> Result<File, String> {
+    let path = dir.join("lock");
+    let file = File::create(&path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(format!("another nodewhy-collector uses {}: end it, or give this one another dataDir", dir.display()))
         }
-        let committed = commit(connection, &mut batch);
-        if let Err(error) = &committed {
-            tracing::error!(jobs = batch.len(), "nothing of a batch could be committed: {error}");
-        }
-        // First the world, then whoever asked: an answer means that the change can be seen.
-        revision.send_modify(|revision| *revision += 1);
-        alerts.notify_waiters();
-        for job in batch {
-            job.done(committed.clone());
-        }
+        Err(TryLockError::Error(error)) => Err(format!("cannot lock {}: {error}", path.display())),
     }
-}
-
-fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let result = (|| {
-        for job in batch {
-            connection.execute_batch("SAVEPOINT job")?;
-            if !job.run(connection) {
-                connection.execute_batch("ROLLBACK TO job")?;
-            }
-            connection.execute_batch("RELEASE job")?;
-        }
-        connection.execute_batch("COMMIT")
-    })();
-    if result.is_err() && !connection.is_autocommit() {
-        // What failed is told below; a rollback that fails too changes nothing about it.
-        drop(connection.execute_batch("ROLLBACK"));
-    }
-    result.map_err(StoreError::from)
 }
 
 /// Microseconds since 1970, as times are kept.
@@ -201,5 +169,7 @@ fn time(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or_default()
 }
 
-#[cfg(test)]
-mod tests;
+/// SQLite's integers are signed.
+fn as_i64(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

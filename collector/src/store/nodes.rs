@@ -1,36 +1,46 @@
 //! Nodes, and taking in what their agents report.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use nodewhy_diagnosis::model::{Diagnosis, PresentCause, Transition, TransitionKind};
+use nodewhy_diagnosis::model::{Diagnosis, PresentCause, Transition, TransitionKind, Unknown, Verdict};
 use nodewhy_proto::v1 as pb;
 use prost::Message;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tokio::sync::oneshot;
 
 use super::cases::Cases;
-use super::{Store, StoreError, micros, time};
+use super::{Store, StoreError, as_i64, micros, time};
 use crate::alerts::Plan;
+
+/// Spools remembered of a node: an agent has one, and a new one after it lost its state.
+const MAX_SPOOLS: i64 = 8;
 
 /// A node as kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// Name.
     pub node: String,
-    /// As the wire has it.
+    /// As reported last, as the wire has it.
     pub verdict: i32,
-    /// Codes of the roots.
+    /// Codes of the roots reported last.
     pub roots: Vec<String>,
     /// Since when the first is present.
     pub since: Option<Timestamp>,
     /// When its agent was heard last.
     pub last_seen: Timestamp,
+    /// Since when it is silent.
+    pub silent: Option<Timestamp>,
     /// How often its agent speaks.
-    pub heartbeat: std::time::Duration,
-    /// Versions.
+    pub heartbeat: Duration,
+    /// The agent's.
     pub agent_version: String,
-    /// See `agent_version`.
+    /// The kubelet's.
     pub kubelet_version: String,
+    /// Place in lists: worst first.
+    pub rank: i64,
     /// The last diagnosis, as it came over the wire.
     pub diagnosis: Option<Vec<u8>>,
 }
@@ -41,39 +51,41 @@ pub struct Seen {
     /// What it said.
     pub hello: pb::Hello,
     /// How often it will speak.
-    pub heartbeat: std::time::Duration,
+    pub heartbeat: Duration,
     /// When.
     pub at: Timestamp,
 }
 
-/// A report, checked.
+/// A report that can be used.
 #[derive(Debug, Clone)]
 pub struct NewReport {
     /// Whose.
-    pub node: String,
+    pub node: Arc<str>,
     /// Of which spool.
-    pub spool_id: String,
+    pub spool_id: Arc<str>,
     /// Its number in it.
     pub sequence: u64,
     /// Reports lost before it.
     pub dropped: u64,
     /// The node's boot.
     pub boot_id: String,
-    /// The whole diagnosis.
-    pub diagnosis: Diagnosis,
-    /// What changed.
-    pub transitions: Vec<Transition>,
+    /// The whole diagnosis, or why it cannot be read.
+    pub content: Result<(Diagnosis, Vec<Transition>), Refused>,
     /// When it came.
     pub at: Timestamp,
 }
 
+/// Why a report's content is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(pub String);
+
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
-    /// Highest sequence of the spool that is committed.
-    pub sequence: u64,
-    /// False if it was there already.
-    pub new: bool,
+pub enum Taken {
+    /// It is committed, now or before.
+    UpTo(u64),
+    /// Reports are missing between the last one committed, which is this, and it.
+    Gap(u64),
 }
 
 impl Store {
@@ -82,14 +94,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn hello(&self, seen: Seen) -> Result<u64, StoreError> {
-        self.write(move |connection| {
+        self.write(Some(seen.hello.node.as_str().into()), move |connection| {
             let hello = &seen.hello;
-            connection.execute(
-                "INSERT INTO nodes (node, machine_id, boot_id, agent_version, kubelet_version, kernel, os, heartbeat_us, last_seen_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-                 ON CONFLICT (node) DO UPDATE SET machine_id = ?2, boot_id = ?3, agent_version = ?4, kubelet_version = ?5, kernel = ?6, os = ?7,
-                     heartbeat_us = ?8, last_seen_us = max(last_seen_us, ?9)",
-                params![
+            connection
+                .prepare_cached(
+                    "INSERT INTO nodes (node, machine_id, boot_id, agent_version, kubelet_version, kernel, os, heartbeat_us, first_seen_us,
+                         last_seen_us)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)
+                     ON CONFLICT (node) DO UPDATE SET machine_id = ?2, boot_id = ?3, agent_version = ?4, kubelet_version = ?5, kernel = ?6,
+                         os = ?7, heartbeat_us = ?8, last_seen_us = max(last_seen_us, ?9)",
+                )?
+                .execute(params![
                     hello.node,
                     hello.machine_id,
                     hello.boot_id,
@@ -99,59 +114,44 @@ impl Store {
                     hello.os,
                     i64::try_from(seen.heartbeat.as_micros()).unwrap_or(i64::MAX),
                     micros(seen.at)
-                ],
-            )?;
+                ])?;
             committed(connection, &hello.node, &hello.spool_id)
         })
         .await
     }
 
-    /// Takes a report in, once: what changed, the diagnosis, the alerts that follow from it.
+    /// Takes a report in, once: what changed, the diagnosis, the alerts that follow from it. Reports are worked on in the order of calls;
+    /// the receiver hears after the commit.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn report(&self, report: NewReport, plan: Plan) -> Result<Committed, StoreError> {
-        self.write(move |connection| {
-            let before = committed(connection, &report.node, &report.spool_id)?;
-            if report.sequence <= before {
-                return Ok(Committed { sequence: before, new: false });
-            }
-            connection.execute(
-                "INSERT INTO spools (node, spool_id, committed, dropped, seen_us) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (node, spool_id) DO UPDATE SET committed = ?3, dropped = dropped + ?4, seen_us = ?5",
-                params![report.node, report.spool_id, as_i64(report.sequence), as_i64(report.dropped), micros(report.at)],
-            )?;
-            for transition in &report.transitions {
-                connection.transition(&report.node, transition, report.at)?;
-            }
-            reconcile(connection, &report)?;
-            keep_diagnosis(connection, &report)?;
-            plan.carry_out(connection, &report.node, &report.diagnosis.causes, report.at)?;
-            Ok(Committed { sequence: report.sequence, new: true })
-        })
-        .await
+    pub async fn report(&self, report: NewReport, plan: Plan) -> Result<oneshot::Receiver<Result<Taken, StoreError>>, StoreError> {
+        let node = report.node.clone();
+        self.submit(Some(node), move |connection| take(connection, &report, &plan)).await
     }
 
     /// Notes when agents were heard last.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn heard(&self, nodes: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
-        self.write(move |connection| {
+    pub async fn heard(&self, nodes: Vec<(Arc<str>, Timestamp)>) -> Result<(), StoreError> {
+        self.write(None, move |connection| {
             let mut update = connection.prepare_cached("UPDATE nodes SET last_seen_us = max(last_seen_us, ?2) WHERE node = ?1")?;
             nodes.iter().try_for_each(|(node, at)| update.execute(params![node, micros(*at)]).map(drop))
         })
         .await
     }
 
-    /// All nodes, by name. Without their diagnoses.
+    /// Nodes, worst first, then by name, without their diagnoses: at most `size` after `(rank, name)`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
-        self.read(|connection| {
-            let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS}, NULL FROM nodes ORDER BY node"))?;
-            select.query_map([], node)?.collect()
+    pub async fn nodes(&self, after: Option<(i64, String)>, size: u32) -> Result<Vec<Node>, StoreError> {
+        self.read(move |connection| {
+            let (rank, name) = after.unwrap_or((-1, String::new()));
+            let mut select = connection
+                .prepare_cached(&format!("SELECT {COLUMNS}, NULL FROM nodes WHERE (rank, node) > (?1, ?2) ORDER BY rank, node LIMIT ?3"))?;
+            select.query_map(params![rank, name, size], node)?.collect()
         })
         .await
     }
@@ -169,9 +169,9 @@ impl Store {
     }
 }
 
-const COLUMNS: &str = "node, verdict, roots, since_us, last_seen_us, heartbeat_us, agent_version, kubelet_version";
+const COLUMNS: &str = "node, verdict, roots, since_us, last_seen_us, silent_us, heartbeat_us, agent_version, kubelet_version, rank";
 
-fn node(row: &rusqlite::Row<'_>) -> rusqlite::Result<Node> {
+fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
     let roots: String = row.get(2)?;
     Ok(Node {
         node: row.get(0)?,
@@ -179,10 +179,12 @@ fn node(row: &rusqlite::Row<'_>) -> rusqlite::Result<Node> {
         roots: serde_json::from_str(&roots).unwrap_or_default(),
         since: row.get::<_, Option<i64>>(3)?.map(time),
         last_seen: time(row.get(4)?),
-        heartbeat: std::time::Duration::from_micros(u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0)),
-        agent_version: row.get(6)?,
-        kubelet_version: row.get(7)?,
-        diagnosis: row.get(8)?,
+        silent: row.get::<_, Option<i64>>(5)?.map(time),
+        heartbeat: Duration::from_micros(u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0)),
+        agent_version: row.get(7)?,
+        kubelet_version: row.get(8)?,
+        rank: row.get(9)?,
+        diagnosis: row.get(10)?,
     })
 }
 
@@ -192,79 +194,127 @@ fn committed(connection: &Connection, node: &str, spool_id: &str) -> rusqlite::R
     Ok(found.map_or(0, |n| u64::try_from(n).unwrap_or(0)))
 }
 
+fn take(connection: &Connection, report: &NewReport, plan: &Plan) -> rusqlite::Result<Taken> {
+    let before = committed(connection, &report.node, &report.spool_id)?;
+    if report.sequence <= before {
+        return Ok(Taken::UpTo(before));
+    }
+    // One that could not be committed must come again before those behind it: an acknowledgement covers all up to it.
+    if report.sequence - before - 1 > report.dropped {
+        return Ok(Taken::Gap(before));
+    }
+    count(connection, report)?;
+    match &report.content {
+        Ok((diagnosis, transitions)) => {
+            for transition in transitions {
+                connection.transition(&report.node, transition, report.at)?;
+            }
+            reconcile(connection, report, diagnosis)?;
+            keep_diagnosis(connection, report, diagnosis)?;
+            plan.carry_out(connection, &report.node, &diagnosis.causes, report.at)?;
+        }
+        Err(refused) => keep_refusal(connection, report, refused)?,
+    }
+    Ok(Taken::UpTo(report.sequence))
+}
+
+fn count(connection: &Connection, report: &NewReport) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO spools (node, spool_id, committed, dropped, refused, seen_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (node, spool_id) DO UPDATE SET committed = ?3, dropped = dropped + ?4, refused = refused + ?5, seen_us = ?6",
+        )?
+        .execute(params![
+            report.node,
+            report.spool_id,
+            as_i64(report.sequence),
+            as_i64(report.dropped),
+            report.content.is_err(),
+            micros(report.at)
+        ])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM spools WHERE node = ?1
+             AND seen_us < (SELECT seen_us FROM spools WHERE node = ?1 ORDER BY seen_us DESC LIMIT 1 OFFSET ?2)",
+        )?
+        .execute(params![report.node, MAX_SPOOLS - 1])?;
+    Ok(())
+}
+
 /// Reports may be lost (a full spool, a state directory that was wiped): what the diagnosis says is present is open, and nothing else is.
-fn reconcile(connection: &Connection, report: &NewReport) -> rusqlite::Result<()> {
-    let present: BTreeSet<&str> = report.diagnosis.causes.iter().map(|cause| &*cause.case_id).collect();
+fn reconcile(connection: &Connection, report: &NewReport, diagnosis: &Diagnosis) -> rusqlite::Result<()> {
+    let change = |kind, cause: &PresentCause, reason: &str| Transition {
+        kind,
+        case_id: cause.case_id.clone(),
+        code: cause.code.clone(),
+        at: diagnosis.at,
+        since: cause.since,
+        reason: reason.to_owned(),
+        cause: cause.clone(),
+    };
+    let present: BTreeSet<&str> = diagnosis.causes.iter().map(|cause| &*cause.case_id).collect();
     for (case_id, cause) in connection.open_cases(&report.node)? {
+        // One that this version cannot read any more is left as it is: not being able to read is no recovery.
+        let Some(cause) = cause else { continue };
         if cause.code != crate::silence::CODE && !present.contains(&*case_id) {
-            let reason = "the agent does not report it any more".to_owned();
-            connection.transition(&report.node, &transition(TransitionKind::Closed, cause, report.diagnosis.at, reason), report.at)?;
+            let closed = change(TransitionKind::Closed, &cause, "the agent does not report it any more");
+            connection.transition(&report.node, &closed, report.at)?;
         }
     }
-    for cause in &report.diagnosis.causes {
-        let reason = "reported by the agent".to_owned();
-        connection.transition(&report.node, &transition(TransitionKind::Opened, cause.clone(), report.diagnosis.at, reason), report.at)?;
-        connection.update_cause(cause)?;
+    for cause in &diagnosis.causes {
+        connection.transition(&report.node, &change(TransitionKind::Opened, cause, "reported by the agent as present"), report.at)?;
+        connection.update_cause(&report.node, cause)?;
     }
     Ok(())
 }
 
-fn transition(kind: TransitionKind, cause: PresentCause, at: Timestamp, reason: String) -> Transition {
-    Transition { kind, case_id: cause.case_id.clone(), code: cause.code.clone(), at, since: cause.since, reason, cause }
-}
-
-fn keep_diagnosis(connection: &Connection, report: &NewReport) -> rusqlite::Result<()> {
-    let roots: Vec<&PresentCause> = report.diagnosis.causes.iter().filter(|cause| cause.root).collect();
+fn keep_diagnosis(connection: &Connection, report: &NewReport, diagnosis: &Diagnosis) -> rusqlite::Result<()> {
+    let roots: Vec<&PresentCause> = diagnosis.causes.iter().filter(|cause| cause.root).collect();
     let codes: Vec<&str> = roots.iter().map(|cause| &*cause.code).collect();
-    let changed = connection.execute(
-        "UPDATE nodes SET verdict = ?2, roots = ?3, since_us = ?4, diagnosis = ?5, boot_id = ?6, last_seen_us = max(last_seen_us, ?7) WHERE node = ?1",
-        params![
+    connection
+        .prepare_cached(
+            "UPDATE nodes SET verdict = ?2, roots = ?3, since_us = ?4, diagnosis = ?5, boot_id = ?6, last_seen_us = max(last_seen_us, ?7),
+                 rank = CASE WHEN silent_us IS NULL THEN ?8 ELSE rank END
+             WHERE node = ?1",
+        )?
+        .execute(params![
             report.node,
-            nodewhy_wire::verdict_to_wire(report.diagnosis.verdict),
+            nodewhy_wire::verdict_to_wire(diagnosis.verdict),
             serde_json::to_string(&codes).unwrap_or_default(),
             roots.first().map(|cause| micros(cause.since)),
-            nodewhy_wire::diagnosis_to_wire(&report.diagnosis).encode_to_vec(),
+            nodewhy_wire::diagnosis_to_wire(diagnosis).encode_to_vec(),
             report.boot_id,
-            micros(report.at)
-        ],
-    )?;
-    debug_assert_eq!(changed, 1, "an agent says Hello before it reports");
+            micros(report.at),
+            rank(diagnosis.verdict)
+        ])?;
     Ok(())
 }
 
-fn as_i64(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
+/// Nobody knows how the node is: what was known stays open, and the node is unknown.
+fn keep_refusal(connection: &Connection, report: &NewReport, refused: &Refused) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached("SELECT diagnosis FROM nodes WHERE node = ?1")?;
+    let before: Option<Vec<u8>> = select.query_row([&report.node], |row| row.get(0)).optional()?.flatten();
+    let before = before.and_then(|bytes| nodewhy_wire::diagnosis_from_wire(pb::Diagnosis::decode(&*bytes).ok()?).ok());
+    let why = format!("the agent's last report cannot be read: {}; are agent and collector of one version?", refused.0);
+    let diagnosis = Diagnosis {
+        node: report.node.to_string(),
+        at: report.at,
+        verdict: Verdict::Unknown,
+        causes: before.map(|diagnosis| diagnosis.causes).unwrap_or_default(),
+        unknown: vec![Unknown { what: "diagnosis".to_owned(), why }],
+    };
+    keep_diagnosis(connection, report, &diagnosis)
 }
 
-impl Store {
-    /// A node has fallen silent: it was heard last at `since`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) async fn silent(&self, node: String, since: Timestamp, plan: Plan) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            let now = Timestamp::now();
-            let cause = crate::silence::cause(&node, since, now);
-            let opened = crate::silence::transition(TransitionKind::Opened, cause, now, "no heartbeat for three intervals");
-            connection.transition(&node, &opened, now)?;
-            plan.carry_out(connection, &node, &[], now)
-        })
-        .await
-    }
-
-    /// A silent node speaks again.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) async fn speaks_again(&self, node: String, plan: Plan) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            let now = Timestamp::now();
-            for (_, cause) in connection.open_cases(&node)?.into_iter().filter(|(_, cause)| cause.code == crate::silence::CODE) {
-                let closed = crate::silence::transition(TransitionKind::Closed, cause, now, "the agent speaks again");
-                connection.transition(&node, &closed, now)?;
-            }
-            plan.carry_out(connection, &node, &[], now)
-        })
-        .await
+/// Place in lists.
+pub(super) fn rank(verdict: Verdict) -> i64 {
+    match verdict {
+        Verdict::NotReady => 0,
+        Verdict::Unknown => UNKNOWN_RANK,
+        Verdict::Degraded => 2,
+        Verdict::Healthy => 3,
     }
 }
+
+/// Also of the silent.
+pub(super) const UNKNOWN_RANK: i64 = 1;

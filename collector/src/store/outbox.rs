@@ -1,16 +1,21 @@
 //! Messages to hooks, from the transaction that made them until the hook has taken them.
 
-use nodewhy_diagnosis::model::PresentCause;
-use nodewhy_proto::v1 as pb;
-use prost::Message;
-use rusqlite::{OptionalExtension, params};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Store, StoreError};
+use jiff::{SignedDuration, Timestamp};
+use nodewhy_diagnosis::model::PresentCause;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Store, StoreError, decode_cause, micros, time};
+
+/// Messages that may wait for one hook. Beyond it the oldest are dropped, and counted.
+pub const MAX_WAITING: u32 = 10_000;
 
 /// The next message for a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// Its number; messages of a hook are delivered in this order.
+    /// Its number.
     pub id: i64,
     /// Idempotency key: the same for every attempt.
     pub key: String,
@@ -18,28 +23,59 @@ pub struct Due {
     pub message: String,
     /// Attempts made.
     pub attempts: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
-/// An alert that was told as opened and not as closed.
+/// An alert as it has to be told again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenAlert {
     /// The node.
     pub node: String,
     /// The cause as it stands.
     pub cause: PresentCause,
+    /// When it was over, and why.
+    pub closed: Option<(Timestamp, String)>,
+}
+
+/// Number of the newest message.
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut select = connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")?;
+    Ok(select.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
 impl Store {
-    /// The oldest message for a hook that it has not taken, and how many there are.
+    /// The next message for a hook that is due and has none of the same case before it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn due(&self, hook: String) -> Result<Option<Due>, StoreError> {
+    pub async fn due(&self, hook: Arc<str>, now: Timestamp) -> Result<Option<Due>, StoreError> {
         self.read(move |connection| {
-            let mut select =
-                connection.prepare_cached("SELECT id, key, message, attempts FROM outbox WHERE hook = ?1 ORDER BY id LIMIT 1")?;
-            let due = |row: &rusqlite::Row<'_>| Ok(Due { id: row.get(0)?, key: row.get(1)?, message: row.get(2)?, attempts: row.get(3)? });
-            select.query_row([hook], due).optional()
+            let mut select = connection.prepare_cached(
+                "SELECT id, key, message, attempts, created_us FROM outbox AS o WHERE hook = ?1 AND due_us <= ?2 AND NOT EXISTS
+                     (SELECT 1 FROM outbox AS p WHERE p.hook = o.hook AND p.node = o.node AND p.case_id = o.case_id AND p.id < o.id)
+                 ORDER BY due_us, id LIMIT 1",
+            )?;
+            let due = |row: &Row<'_>| {
+                let created_at = time(row.get(4)?);
+                Ok(Due { id: row.get(0)?, key: row.get(1)?, message: row.get(2)?, attempts: row.get(3)?, created_at })
+            };
+            select.query_row(params![hook, micros(now)], due).optional()
+        })
+        .await
+    }
+
+    /// When the next message of a hook, with none of the same case before it, is due.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn next_due_at(&self, hook: Arc<str>) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT min(due_us) FROM outbox AS o WHERE hook = ?1 AND NOT EXISTS
+                     (SELECT 1 FROM outbox AS p WHERE p.hook = o.hook AND p.node = o.node AND p.case_id = o.case_id AND p.id < o.id)",
+            )?;
+            Ok(select.query_row([hook], |row| row.get::<_, Option<i64>>(0))?.map(time))
         })
         .await
     }
@@ -49,33 +85,66 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn delivered(&self, id: i64) -> Result<(), StoreError> {
-        self.write(move |connection| connection.execute("DELETE FROM outbox WHERE id = ?1", [id]).map(drop)).await
+        self.write(None, move |connection| connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id]).map(drop)).await
     }
 
-    /// An attempt failed.
+    /// The hook did not want a message: not before `pause` is over again.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn attempted(&self, id: i64, error: String) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            connection.execute("UPDATE outbox SET attempts = attempts + 1, error = ?2 WHERE id = ?1", params![id, error]).map(drop)
+    pub async fn refused(&self, id: i64, error: String, pause: Duration, now: Timestamp) -> Result<(), StoreError> {
+        self.write(None, move |connection| {
+            let due = now.checked_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX);
+            connection
+                .prepare_cached("UPDATE outbox SET attempts = attempts + 1, error = ?2, due_us = ?3 WHERE id = ?1")?
+                .execute(params![id, error, micros(due)])
+                .map(drop)
         })
         .await
     }
 
-    /// Alerts that are open: an Alertmanager forgets those that it does not hear of again.
+    /// Drops what waits for hooks that are not configured any more, and what is over the bound of the others; gives how many went.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_alerts(&self) -> Result<Vec<OpenAlert>, StoreError> {
-        self.read(|connection| {
-            let mut select = connection.prepare_cached("SELECT node, cause FROM cases WHERE alerting = 1")?;
-            let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
-            let open = |(node, cause): (String, Vec<u8>)| {
-                let cause = pb::PresentCause::decode(&*cause).ok()?;
-                Some(OpenAlert { node, cause: nodewhy_wire::cause_from_wire(cause).ok()? })
-            };
-            rows.filter_map(|row| row.map(open).transpose()).collect()
+    pub async fn tidy_outbox(&self, hooks: Arc<[Arc<str>]>) -> Result<usize, StoreError> {
+        self.write(None, move |connection| {
+            let known = serde_json::to_string(&*hooks.iter().map(|hook| &**hook).collect::<Vec<_>>()).unwrap_or_default();
+            let mut gone =
+                connection.execute("DELETE FROM outbox WHERE hook NOT IN (SELECT value FROM json_each(?1))", params![known])?;
+            for hook in hooks.iter() {
+                gone += connection.execute(
+                    "DELETE FROM outbox WHERE hook = ?1 AND id <= (SELECT id FROM outbox WHERE hook = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                    params![hook, MAX_WAITING],
+                )?;
+            }
+            Ok(gone)
+        })
+        .await
+    }
+
+    /// Alerts that are open, and those that closed after `closed_after` and have not come again: an Alertmanager forgets what it does not
+    /// hear of again, and one that was away did not hear of the end.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_alerts(&self, closed_after: Timestamp) -> Result<Vec<OpenAlert>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT node, cause, closed_us, closed_reason FROM cases WHERE alerting = 1
+                 UNION ALL
+                 SELECT node, cause, closed_us, closed_reason FROM cases AS c WHERE closed_us IS NOT NULL AND closed_recorded_us > ?1
+                     AND alerts > 0 AND alerting = 0 AND NOT EXISTS
+                     (SELECT 1 FROM cases AS o WHERE o.node = c.node AND o.code = c.code AND o.alerting = 1)",
+            )?;
+            let rows = select.query_map([micros(closed_after)], |row| {
+                let closed = match row.get::<_, Option<i64>>(2)? {
+                    Some(at) => Some((time(at), row.get(3)?)),
+                    None => None,
+                };
+                Ok((row.get::<_, String>(0)?, decode_cause(&row.get::<_, Vec<u8>>(1)?), closed))
+            })?;
+            rows.filter_map(|row| row.map(|(node, cause, closed)| Some(OpenAlert { node, cause: cause?, closed })).transpose()).collect()
         })
         .await
     }

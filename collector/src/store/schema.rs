@@ -8,72 +8,116 @@ CREATE TABLE nodes (
     machine_id TEXT NOT NULL, boot_id TEXT NOT NULL,
     agent_version TEXT NOT NULL, kubelet_version TEXT NOT NULL, kernel TEXT NOT NULL, os TEXT NOT NULL,
     heartbeat_us INTEGER NOT NULL,
+    first_seen_us INTEGER NOT NULL,
     last_seen_us INTEGER NOT NULL,
+    -- Silent: since when nothing was heard.
+    silent_us INTEGER,
+    -- As reported last, in the numbers of the wire.
     verdict INTEGER NOT NULL DEFAULT 4,
     roots TEXT NOT NULL DEFAULT '[]',
     since_us INTEGER,
-    diagnosis BLOB
+    diagnosis BLOB,
+    -- For lists: 0 not ready, 1 unknown or silent, 2 degraded, 3 healthy.
+    rank INTEGER NOT NULL DEFAULT 1
 ) STRICT;
+CREATE INDEX nodes_worst_first ON nodes (rank, node);
+
+-- Sequences count within a spool of an agent.
 CREATE TABLE spools (
-    node TEXT NOT NULL, spool_id TEXT NOT NULL, committed INTEGER NOT NULL, dropped INTEGER NOT NULL DEFAULT 0, seen_us INTEGER NOT NULL,
+    node TEXT NOT NULL, spool_id TEXT NOT NULL, committed INTEGER NOT NULL,
+    dropped INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0, seen_us INTEGER NOT NULL,
     PRIMARY KEY (node, spool_id)
 ) STRICT, WITHOUT ROWID;
+
 CREATE TABLE cases (
-    case_id TEXT PRIMARY KEY,
-    node TEXT NOT NULL, code TEXT NOT NULL,
+    id INTEGER PRIMARY KEY,
+    node TEXT NOT NULL, case_id TEXT NOT NULL, code TEXT NOT NULL,
     cause BLOB NOT NULL,
     opened_us INTEGER NOT NULL, opened_reason TEXT NOT NULL, opened_recorded_us INTEGER NOT NULL,
     closed_us INTEGER, closed_reason TEXT, closed_recorded_us INTEGER,
+    -- How often it was told to hooks as opened, and whether that was the last word.
     alerts INTEGER NOT NULL DEFAULT 0,
-    alerting INTEGER NOT NULL DEFAULT 0
+    alerting INTEGER NOT NULL DEFAULT 0,
+    -- An identity counts within its node: no node can speak of another's cases.
+    UNIQUE (node, case_id)
 ) STRICT;
-CREATE INDEX cases_of_node ON cases (node, opened_us DESC);
-CREATE INDEX cases_by_time ON cases (opened_us DESC);
-CREATE INDEX cases_open ON cases (node) WHERE closed_us IS NULL;
+CREATE INDEX cases_of_node ON cases (node, opened_us DESC, id DESC);
+CREATE INDEX cases_by_time ON cases (opened_us DESC, id DESC);
+CREATE INDEX cases_open ON cases (node, opened_us DESC, id DESC) WHERE closed_us IS NULL;
+CREATE INDEX cases_closed ON cases (closed_recorded_us) WHERE closed_us IS NOT NULL;
+CREATE INDEX cases_alerting ON cases (node) WHERE alerting = 1;
+
 CREATE TABLE events (
-    id INTEGER PRIMARY KEY, case_id TEXT NOT NULL, kind INTEGER NOT NULL, at_us INTEGER NOT NULL, reason TEXT NOT NULL
+    id INTEGER PRIMARY KEY,
+    of_case INTEGER NOT NULL REFERENCES cases (id) ON DELETE CASCADE,
+    kind INTEGER NOT NULL, at_us INTEGER NOT NULL, reason TEXT NOT NULL
 ) STRICT;
-CREATE INDEX events_of_case ON events (case_id, id);
+CREATE INDEX events_of_case ON events (of_case, id);
+
 CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY, hook TEXT NOT NULL, key TEXT NOT NULL, case_id TEXT NOT NULL, message TEXT NOT NULL,
-    created_us INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, error TEXT
+    -- Never used twice: order within a case is the order of the numbers.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hook TEXT NOT NULL, key TEXT NOT NULL, node TEXT NOT NULL, case_id TEXT NOT NULL, message TEXT NOT NULL,
+    created_us INTEGER NOT NULL, due_us INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, error TEXT
 ) STRICT;
-CREATE INDEX outbox_of_hook ON outbox (hook, id);
+CREATE INDEX outbox_due ON outbox (hook, due_us, id);
+CREATE INDEX outbox_of_case ON outbox (hook, node, case_id, id);
 "];
 
-/// Sets the connection up and brings the tables up to date.
+/// Sets the connection up, looks whether the file is sound, and brings the tables up to date.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // FULL: an acknowledged report survives a power failure.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 400;",
     )?;
-    let have: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let have = usize::try_from(have).unwrap_or(0);
+    let state: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if state != "ok" {
+        return Err(refused(format!("{state}; {DAMAGED}")));
+    }
+    let have: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let have = have as usize;
     if have > MIGRATIONS.len() {
-        let newer = format!("it was written by a newer nodewhy-collector (schema {have}, this one knows {})", MIGRATIONS.len());
-        return Err(rusqlite::Error::ToSqlConversionFailure(newer.into()));
+        let known = MIGRATIONS.len();
+        return Err(refused(format!("a newer nodewhy-collector wrote it (schema {have}, this one knows {known}): run that version again")));
     }
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(have) {
         connection.execute_batch(&format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {}; COMMIT;", index + 1))?;
     }
-    let state: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if state != "ok" {
-        return Err(rusqlite::Error::ToSqlConversionFailure(format!("it is damaged: {state}").into()));
-    }
     Ok(())
 }
 
-/// Words for why opening failed, and what to do.
+const DAMAGED: &str = "the file is damaged. Move it away (with -wal and -shm) and start again: agents report anew what is present now, \
+                       history is lost";
+
+fn refused(reason: String) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(reason.into())
+}
+
+/// Words for why a statement failed, and what to do.
 pub(super) fn explain(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            format!(
-                "{error}; the file is damaged. Move it away (mv) and start again: agents report anew what is present now, history is lost"
-            )
-        }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!("{error}; another nodewhy-collector uses it"),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!("{error}; {DAMAGED}"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!("{error}; another program uses it"),
         Some(ErrorCode::DiskFull) => format!("{error}; make room on its file system"),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            format!("{error}; its directory and files have to belong to the user that runs nodewhy-collector")
+        }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_run_once_and_a_newer_schema_is_refused() {
+        let connection = Connection::open_in_memory().expect("memory");
+        prepare(&connection).expect("made");
+        prepare(&connection).expect("nothing left to do");
+        connection.execute_batch("PRAGMA user_version = 99").expect("set");
+        let error = explain(&prepare(&connection).expect_err("refused"));
+        assert!(error.contains("newer nodewhy-collector wrote it (schema 99"), "{error}");
     }
 }

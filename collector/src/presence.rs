@@ -1,0 +1,286 @@
+//! Who is attached, and when each agent was heard last. In memory: it changes with every heartbeat.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+/// Heartbeats missed before an agent is silent, and the least time.
+const MISSED: u32 = 3;
+const LEAST: Duration = Duration::from_secs(5);
+
+/// Time that an agent with this heartbeat may be quiet.
+pub(crate) fn patience(heartbeat: Duration) -> Duration {
+    (heartbeat * MISSED).max(LEAST)
+}
+
+/// See the module. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Presence {
+    nodes: Arc<Mutex<BTreeMap<Arc<str>, Heard>>>,
+    next: Arc<AtomicU64>,
+    spoke: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    seen: Timestamp,
+    heartbeat: Duration,
+    /// Silent from then on if nothing is heard before.
+    silent_at: Instant,
+    /// What the store says.
+    silent: bool,
+    /// All that the agent had kept while it was away has arrived: what is known of the node is of now.
+    caught_up: bool,
+    /// Heard since it was last written down.
+    fresh: bool,
+    attached: Option<Attached>,
+}
+
+#[derive(Debug)]
+struct Attached {
+    number: u64,
+    agent: Agent,
+    cut: oneshot::Sender<()>,
+}
+
+/// What makes an agent another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// The machine's.
+    pub machine_id: String,
+    /// The boot's.
+    pub boot_id: String,
+    /// The spool's.
+    pub spool_id: String,
+}
+
+impl Agent {
+    /// The same agent, or the one that came after it on the machine: after a restart, a reboot, or in a new directory.
+    fn follows(&self, other: &Self) -> bool {
+        self.spool_id == other.spool_id || (self.machine_id == other.machine_id && self.boot_id != other.boot_id)
+    }
+}
+
+/// An agent that is attached, until it is dropped.
+#[derive(Debug)]
+pub struct Attachment {
+    presence: Presence,
+    node: Arc<str>,
+    number: u64,
+    /// Told when another stream of the same agent takes its place.
+    pub replaced: oneshot::Receiver<()>,
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if let Some(heard) = self.presence.lock().get_mut(&self.node)
+            && heard.attached.as_ref().is_some_and(|attached| attached.number == self.number)
+        {
+            heard.attached = None;
+        }
+    }
+}
+
+/// A change of silence that the store has not heard of yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) node: Arc<str>,
+    pub(crate) seen: Timestamp,
+    pub(crate) heartbeat: Duration,
+    pub(crate) silent: bool,
+}
+
+impl Presence {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Heard>> {
+        // No method leaves it half done.
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A node that the store knows. It has until `silent_at` to speak.
+    pub(crate) fn known(&self, node: &str, heartbeat: Duration, seen: Timestamp, silent: bool, silent_at: Instant) {
+        let heard = Heard { seen, heartbeat, silent_at, silent, caught_up: false, fresh: false, attached: None };
+        self.lock().entry(node.into()).or_insert(heard);
+    }
+
+    /// An agent says Hello. Another stream of the same agent, or of one that it follows, ends.
+    ///
+    /// # Errors
+    /// Another agent is attached under this name and alive: its description.
+    pub fn attach(&self, node: &Arc<str>, agent: Agent, heartbeat: Duration, seen: Timestamp) -> Result<Attachment, Agent> {
+        let now = Instant::now();
+        let mut nodes = self.lock();
+        if let Some(other) = nodes.get(node).filter(|heard| heard.silent_at > now).and_then(|heard| heard.attached.as_ref())
+            && !agent.follows(&other.agent)
+        {
+            return Err(other.agent.clone());
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (cut, replaced) = oneshot::channel();
+        let silent = nodes.get(node).is_some_and(|heard| heard.silent);
+        let attached = Some(Attached { number, agent, cut });
+        let silent_at = now + patience(heartbeat);
+        let heard = Heard { seen, heartbeat, silent_at, silent, caught_up: false, fresh: true, attached };
+        if let Some(Attached { cut, .. }) = nodes.insert(node.clone(), heard).and_then(|before| before.attached) {
+            // It may have ended by itself in the meantime.
+            let _ = cut.send(());
+        }
+        Ok(Attachment { presence: self.clone(), node: node.clone(), number, replaced })
+    }
+
+    /// An attached agent was heard. `caught_up`: nothing of what it kept is still on the way.
+    pub fn heard(&self, node: &str, caught_up: bool, seen: Timestamp) {
+        if let Some(heard) = self.lock().get_mut(node) {
+            heard.seen = heard.seen.max(seen);
+            heard.silent_at = Instant::now() + patience(heard.heartbeat);
+            heard.caught_up |= caught_up;
+            heard.fresh = true;
+            if heard.silent && heard.caught_up {
+                self.spoke.notify_one();
+            }
+        }
+    }
+
+    /// When an agent was heard last.
+    pub fn last_seen(&self, node: &str) -> Option<Timestamp> {
+        self.lock().get(node).map(|heard| heard.seen)
+    }
+
+    /// Whether there is, or was, such a node.
+    pub fn knows(&self, node: &str) -> bool {
+        self.lock().contains_key(node)
+    }
+
+    /// How many nodes there are.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Told when a silent node has spoken.
+    pub(crate) async fn spoke(&self) {
+        self.spoke.notified().await;
+    }
+
+    /// While the collector itself stood still it could not hear anybody.
+    pub(crate) fn stood_still(&self, time: Duration) {
+        self.lock().values_mut().for_each(|heard| heard.silent_at += time);
+    }
+
+    /// Nodes whose silence begins or ends.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let now = Instant::now();
+        let changed = |heard: &Heard| {
+            let quiet = heard.silent_at <= now;
+            if heard.silent { !quiet && heard.caught_up } else { quiet }
+        };
+        let nodes = self.lock();
+        let changes = nodes.iter().filter(|(_, heard)| changed(heard)).map(|(node, heard)| Change {
+            node: node.clone(),
+            seen: heard.seen,
+            heartbeat: heard.heartbeat,
+            silent: !heard.silent,
+        });
+        changes.collect()
+    }
+
+    /// The store has taken a change in.
+    pub(crate) fn stored(&self, node: &str, silent: bool) {
+        if let Some(heard) = self.lock().get_mut(node) {
+            heard.silent = silent;
+        }
+    }
+
+    /// The store has forgotten a node.
+    pub(crate) fn forget(&self, node: &str) {
+        let mut nodes = self.lock();
+        if nodes.get(node).is_some_and(|heard| heard.attached.is_none()) {
+            nodes.remove(node);
+        }
+    }
+
+    /// Nodes heard since the last call, for writing it down.
+    pub(crate) fn take_fresh(&self) -> Vec<(Arc<str>, Timestamp)> {
+        let mut nodes = self.lock();
+        let fresh = nodes.iter_mut().filter(|(_, heard)| heard.fresh);
+        fresh
+            .map(|(node, heard)| {
+                heard.fresh = false;
+                (node.clone(), heard.seen)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEAT: Duration = Duration::from_secs(10);
+
+    fn agent(machine: &str, boot: &str, spool: &str) -> Agent {
+        Agent { machine_id: machine.into(), boot_id: boot.into(), spool_id: spool.into() }
+    }
+
+    fn attach(presence: &Presence, agent: Agent) -> Result<Attachment, Agent> {
+        presence.attach(&"n".into(), agent, BEAT, Timestamp::UNIX_EPOCH)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_agent_of_one_name_is_refused_while_the_first_lives() {
+        let presence = Presence::default();
+        let first = attach(&presence, agent("m1", "b1", "s1")).expect("nobody else");
+        assert_eq!(attach(&presence, agent("m2", "b2", "s2")).expect_err("the first lives"), agent("m1", "b1", "s1"));
+        assert!(attach(&presence, agent("m1", "b1", "s9")).is_err(), "two agents on one machine");
+        tokio::time::advance(BEAT * 3).await;
+        let _second = attach(&presence, agent("m2", "b2", "s2")).expect("the first has not been heard for three heartbeats");
+        drop(first);
+        assert!(attach(&presence, agent("m3", "b3", "s3")).is_err(), "the end of the first stream is not the end of the second");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_stream_of_the_same_agent_takes_the_place_of_the_old_one() {
+        let presence = Presence::default();
+        let mut old = attach(&presence, agent("m1", "b1", "s1")).expect("nobody else");
+        let mut new = attach(&presence, agent("m1", "b1", "s1")).expect("the same");
+        assert_eq!(old.replaced.try_recv(), Ok(()));
+        drop(old);
+        attach(&presence, agent("m1", "b2", "s2")).expect("the machine booted anew and lost its state");
+        assert_eq!(new.replaced.try_recv(), Ok(()));
+        drop(new);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_begins_after_three_heartbeats_and_ends_when_the_agent_has_caught_up() {
+        let presence = Presence::default();
+        let _attached = attach(&presence, agent("m1", "b1", "s1")).expect("nobody else");
+        tokio::time::advance(BEAT * 3 - Duration::from_millis(1)).await;
+        assert_eq!(presence.changes(), []);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let change = Change { node: "n".into(), seen: Timestamp::UNIX_EPOCH, heartbeat: BEAT, silent: true };
+        assert_eq!(presence.changes(), std::slice::from_ref(&change));
+        presence.stored("n", true);
+        assert_eq!(presence.changes(), []);
+        presence.heard("n", false, Timestamp::UNIX_EPOCH);
+        assert_eq!(presence.changes(), [], "what it kept is still on the way: nobody knows yet how the node is now");
+        presence.heard("n", true, Timestamp::UNIX_EPOCH);
+        assert_eq!(presence.changes(), [Change { silent: false, ..change }]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_collector_that_stood_still_blames_nobody() {
+        let presence = Presence::default();
+        let _attached = attach(&presence, agent("m1", "b1", "s1")).expect("nobody else");
+        tokio::time::advance(BEAT * 30).await;
+        presence.stood_still(BEAT * 30);
+        assert_eq!(presence.changes(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_heartbeat_does_not_make_the_patience_shorter_than_five_seconds() {
+        assert_eq!(patience(Duration::from_millis(100)), LEAST);
+    }
+}
