@@ -9,6 +9,9 @@ use crate::catalogue::{MAX_COUNT, Sign, Spoken};
 use crate::model::PresentCause;
 
 /// What has to be remembered between two moments; small, serialisable, bounded. Starts empty.
+///
+/// An agent reads what an older or newer one has written: every field has a default, and so must any that is added here or to
+/// [`PresentCause`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Signs that hold or begin to, by code.
@@ -95,7 +98,8 @@ impl Heard {
 }
 
 /// A fact sign that is true.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Held {
     pub(super) rule: u32,
     pub(super) since: Timestamp,
@@ -114,7 +118,8 @@ pub(super) struct Case {
 }
 
 /// A case whose root is over does not become a root at once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Fading {
     /// Codes of the roots that explained it.
     pub(super) roots: Vec<String>,
@@ -122,7 +127,8 @@ pub(super) struct Fading {
 }
 
 /// Case ids given out for a code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Given {
     /// The latest `since` in one.
     pub(super) since: Timestamp,

@@ -134,7 +134,12 @@ fn an_idle_node_has_a_small_state_and_asks_for_nothing() {
 
 #[test]
 fn a_state_of_another_version_is_read_as_far_as_it_goes() {
-    for json in ["{}", r#"{"causes": {"x": 1}, "later": true}"#, r#"{"watched": {"it": {"logs": {"0": {"count": 3}}}}}"#] {
+    for json in [
+        "{}",
+        r#"{"causes": {"x": 1}, "later": true}"#,
+        r#"{"watched": {"it": {"logs": {"0": {"count": 3, "later": 1}}, "facts": {"1": {}}, "later": {}}}}"#,
+        r#"{"fading": {"it": {}}, "given": {"it": {}}}"#,
+    ] {
         assert!(serde_json::from_str::<State>(json).is_ok(), "{json}");
     }
 }
