@@ -7,7 +7,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 DIST    := target/dist/nodewhy-$(VERSION)-$(shell uname -m)-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check fmt clippy deny docs-fresh scripts units manifests docs bench release install dist image
+.PHONY: help run stop test check fmt clippy deny docs-fresh links scripts units manifests docs bench release install dist image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ stop: ## end what `make run` started (its state stays in target/run)
 test: ## install what is missing and run all tests
 	@scripts/test
 
-check: fmt clippy deny docs-fresh scripts units manifests ## all that CI asks beside the tests
+check: fmt clippy deny docs-fresh links scripts units manifests ## all that CI asks beside the tests
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -38,6 +38,10 @@ deny:
 
 docs-fresh:
 	$(CARGO) run --locked --quiet -p nodewhy-causes --bin nodewhy-docs -- --check
+
+links:
+	@scripts/install-packages check
+	@/usr/bin/python3 scripts/links.py
 
 scripts:
 	@scripts/install-packages check
