@@ -114,6 +114,7 @@ pub(super) struct Case {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) told: Option<String>,
     /// When a message was last told.
+    #[serde(default)]
     pub(super) told_at: Timestamp,
 }
 
