@@ -187,6 +187,11 @@ impl Presence {
         changes.collect()
     }
 
+    /// Nodes that are about to be called silent.
+    pub fn silent_now(&self) -> Vec<Arc<str>> {
+        self.changes().into_iter().filter(|change| change.silent).map(|change| change.node).collect()
+    }
+
     /// The store has taken a change in.
     pub(crate) fn stored(&self, node: &str, silent: bool) {
         if let Some(heard) = self.lock().get_mut(node) {

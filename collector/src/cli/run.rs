@@ -19,8 +19,8 @@ use crate::server::{self, Listener, Refusals};
 use crate::silence::{GRACE, Silence};
 use crate::store::{Keep, MAX_WAITING, Store};
 
-/// How long the last writing may take.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long each of the last things may take: systemd and Kubernetes are told to wait for some seconds.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often the outbox is looked over.
 const TIDY: Duration = Duration::from_secs(60);
 

@@ -35,7 +35,7 @@ const WINDOWS: (u32, u32) = (64 << 10, 256 << 10);
 /// A peer that is gone without a word is noticed after about both together.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 /// How long streams may take to end after the order to end.
-const LEAVE: Duration = Duration::from_secs(3);
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// What was not taken, and how often. Told in the log, the first at once and then at most one in ten seconds each.
 #[derive(Debug, Default)]

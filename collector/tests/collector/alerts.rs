@@ -1,0 +1,137 @@
+//! Messages to webhooks: none lost, none in the way of another.
+
+use serde_json::Value;
+
+use crate::support::agent::{Agent, cause, closes, hello, opens, report, transition};
+use crate::support::hook::Hook;
+use crate::support::{Collector, until, write};
+use nodewhy_proto::v1 as pb;
+
+fn webhooks(hooks: &[(&str, std::net::SocketAddr)]) -> String {
+    let hooks: Vec<String> = hooks.iter().map(|(name, address)| format!("{{name: {name}, url: 'http://{address}/hook'}}")).collect();
+    format!("alerts: {{webhooks: [{}]}}\n", hooks.join(", "))
+}
+
+#[tokio::test]
+async fn a_webhook_gets_the_opening_and_the_closing_of_a_root_and_of_no_symptom() {
+    let hook = Hook::default();
+    let address = hook.start().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let headers = write(dir.path(), "headers", "Authorization: Bearer secret\n");
+    let config = format!("alerts: {{webhooks: [{{name: ops, url: 'http://{address}/hook', headersFile: {}}}]}}\n", headers.display());
+    let collector = Collector::start_in(dir, &config);
+    let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
+    let (swap, mut down) = (cause("worker-1", "swap-enabled"), cause("worker-1", "kubelet-down"));
+    (down.root, down.explained_by) = (false, vec!["swap-enabled".into()]);
+    let opened = [&swap, &down].map(|cause| transition(pb::TransitionKind::Opened, cause, 1, "seen"));
+    agent.report(report("worker-1", 1, &[swap.clone(), down.clone()], opened.to_vec())).await;
+    let closed = [&swap, &down].map(|cause| transition(pb::TransitionKind::Closed, cause, 2, "absent: swap is off"));
+    agent.report(report("worker-1", 2, &[], closed.to_vec())).await;
+
+    assert_eq!(hook.keys(2).await, ["worker-1/swap-enabled/1/1/opened", "worker-1/swap-enabled/1/1/closed"]);
+    let [opened, closed] = &hook.taken()[..] else { panic!("two messages") };
+    assert_eq!((&opened["version"], &opened["kind"], &opened["node"]), (&1.into(), &"opened".into(), &"worker-1".into()));
+    assert_eq!(opened["cause"]["code"], "swap-enabled");
+    assert_eq!(opened["cause"]["remedy"][0]["run"], "swapoff -a");
+    assert_eq!(opened["cause"]["evidence"][0]["quote"], "the kubelet's words");
+    assert!(opened.get("closed_at").is_none() && closed["closed_at"].is_string());
+    assert_eq!(closed["reason"], "absent: swap is off");
+    assert_eq!(hook.headers()["authorization"], "Bearer secret");
+    assert_eq!(hook.headers()["idempotency-key"], "worker-1/swap-enabled/1/1/closed");
+    assert!(!collector.log().contains("secret"));
+}
+
+#[tokio::test]
+async fn what_was_committed_and_not_delivered_is_delivered_after_a_kill() {
+    let hook = Hook::default();
+    let address = hook.start().await;
+    hook.answer(|_| 503);
+    let mut collector = Collector::start(&webhooks(&[("ops", address)]));
+    let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
+    agent.report(opens("worker-1", 1, "swap-enabled")).await;
+    agent.report(closes("worker-1", 2, "swap-enabled")).await;
+    until("an attempt was made", async || (hook.refused() > 0).then_some(())).await;
+    collector.kill();
+    assert!(hook.taken().is_empty());
+    hook.answer(|_| 200);
+    collector.restart();
+    let keys = hook.keys(2).await;
+    assert_eq!(keys, ["worker-1/swap-enabled/1/1/opened", "worker-1/swap-enabled/1/1/closed"], "once each, in order");
+}
+
+#[tokio::test]
+async fn a_hook_that_is_down_holds_up_neither_reports_nor_another_hook() {
+    let (up, down) = (Hook::default(), Hook::default());
+    let (to_up, to_down) = (up.start().await, down.start().await);
+    down.answer(|_| 500);
+    // Takes connections, and says nothing.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let to_mute = mute.local_addr().expect("bound");
+    let collector = Collector::start(&webhooks(&[("down", to_down), ("mute", to_mute), ("up", to_up)]));
+    let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
+    for (sequence, code) in [(1, "a"), (3, "b"), (5, "c")] {
+        agent.report(opens("worker-1", sequence, code)).await;
+        agent.report(closes("worker-1", sequence + 1, code)).await;
+    }
+    let wanted: Vec<String> =
+        ["a", "b", "c"].iter().flat_map(|code| ["opened", "closed"].map(|kind| format!("worker-1/{code}/1/1/{kind}"))).collect();
+    assert_eq!(up.keys(6).await, wanted);
+    down.answer(|_| 200);
+    assert_eq!(down.keys(6).await, wanted, "it hears all when it is back");
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_waits_alone_and_its_case_stays_in_order() {
+    let hook = Hook::default();
+    let address = hook.start().await;
+    let of_a = |message: &Value| message["cause"]["code"] == "a";
+    hook.answer(move |message| if of_a(message) { 400 } else { 200 });
+    let collector = Collector::start(&webhooks(&[("ops", address)]));
+    let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
+    agent.report(opens("worker-1", 1, "a")).await;
+    agent.report(closes("worker-1", 2, "a")).await;
+    agent.report(opens("worker-1", 3, "b")).await;
+    assert_eq!(hook.keys(1).await, ["worker-1/b/1/1/opened"]);
+    hook.answer(|_| 200);
+    assert_eq!(hook.keys(3).await[1..], ["worker-1/a/1/1/opened", "worker-1/a/1/1/closed"]);
+}
+
+#[tokio::test]
+async fn a_root_that_turns_out_to_be_a_symptom_is_told_as_over() {
+    let hook = Hook::default();
+    let address = hook.start().await;
+    let collector = Collector::start(&webhooks(&[("ops", address)]));
+    let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
+    agent.report(opens("worker-1", 1, "kubelet-down")).await;
+    let (swap, mut down) = (cause("worker-1", "swap-enabled"), cause("worker-1", "kubelet-down"));
+    (down.root, down.explained_by) = (false, vec!["swap-enabled".into()]);
+    let opened = transition(pb::TransitionKind::Opened, &swap, 2, "seen");
+    let folded = transition(pb::TransitionKind::Confirmed, &down, 2, "explained by swap-enabled");
+    agent.report(report("worker-1", 2, &[swap, down], vec![opened, folded])).await;
+    let mut keys = hook.keys(3).await;
+    keys[1..].sort();
+    let wanted = ["worker-1/kubelet-down/1/1/opened", "worker-1/kubelet-down/1/1/closed", "worker-1/swap-enabled/1/1/opened"];
+    assert_eq!(keys, wanted);
+    let closed = hook.taken().into_iter().find(|message| message["kind"] == "closed").expect("there");
+    assert_eq!(closed["reason"], "explained by swap-enabled");
+}
+
+#[tokio::test]
+async fn a_hook_can_be_tried_out() {
+    let hook = Hook::default();
+    let address = hook.start().await;
+    let collector = Collector::start(&webhooks(&[("ops", address)]));
+    let test = async |name: &'static str| {
+        let mut command = collector.command();
+        tokio::task::spawn_blocking(move || command.args(["hooks", "test", name]).output().expect("it runs")).await.expect("no panic")
+    };
+    assert_eq!(test("ops").await.status.code(), Some(0));
+    assert_eq!(hook.taken()[0]["kind"], "test");
+    hook.answer(|_| 403);
+    let refused = test("ops").await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stdout).contains("403"), "{refused:?}");
+    let unknown = test("nobody").await;
+    assert_eq!(unknown.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("there are: ops"), "{unknown:?}");
+}

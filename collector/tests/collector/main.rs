@@ -1,0 +1,11 @@
+//! The real program: started, asked, killed.
+
+mod alertmanager;
+mod alerts;
+mod hostile;
+mod ingest;
+mod query;
+mod silence;
+mod store;
+mod support;
+mod tls;
