@@ -19,6 +19,8 @@ use crate::wait::until_blocking;
 const NODE_TMPFS: &str = "size=1g,mode=755";
 /// Directory of the node that its swap file lies in; on a real disk of the machine, as swap needs.
 const SWAP_DIR: &str = "/swap";
+/// The kubelet's directory in the node.
+const NODEFS_AT: &str = "/var/lib/kubelet";
 /// With all units started. A machine under load takes its time.
 const BOOTED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -27,10 +29,10 @@ pub(super) fn boot(slot: SlotNumber, plan: &Plan) -> Result<u32> {
     let base =
         PathBuf::from(run(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("make-base.sh")]).context("cannot make the base tree")?.trim());
     let root = lay_root(slot, &base)?;
-    write_files(slot, plan, &root)?;
     let nodefs = plan.nodefs.as_ref().map(|nodefs| nodefs::make(slot, nodefs)).transpose()?;
+    write_files(slot, plan, &root, nodefs.as_deref())?;
     let mut binds = vec![format!("--bind={}:{SWAP_DIR}", slot.dir().join("swap").display())];
-    binds.extend(nodefs.map(|mounted| format!("--bind={}:/var/lib/kubelet", mounted.display())));
+    binds.extend(nodefs.map(|mounted| format!("--bind={}:{NODEFS_AT}", mounted.display())));
     binds.extend(plan.programs.iter().map(|(from, to)| format!("--bind-ro={}:{}", from.display(), to.display())));
     let mut nspawn = start(slot, &root, &binds)?;
     let init = until_blocking("the node's systemd is there", BOOTED_WITHIN, || find_init(&mut nspawn, slot))?;
@@ -69,7 +71,7 @@ fn lay_root(slot: SlotNumber, base: &Path) -> Result<PathBuf> {
     Ok(root)
 }
 
-fn write_files(slot: SlotNumber, plan: &Plan, root: &Path) -> Result<()> {
+fn write_files(slot: SlotNumber, plan: &Plan, root: &Path, nodefs: Option<&Path>) -> Result<()> {
     let machine_id = run(&["systemd-id128", "new"])?;
     let own = [
         ("/etc/machine-id", machine_id),
@@ -81,7 +83,10 @@ fn write_files(slot: SlotNumber, plan: &Plan, root: &Path) -> Result<()> {
     ];
     let own = own.into_iter().map(|(path, text)| (PathBuf::from(path), text));
     for (path, text) in own.chain(plan.files.iter().cloned()) {
-        let at = root.join(path.strip_prefix("/").unwrap_or(&path));
+        let at = match (nodefs, path.strip_prefix(NODEFS_AT)) {
+            (Some(nodefs), Ok(beneath)) => nodefs.join(beneath),
+            _ => root.join(path.strip_prefix("/").unwrap_or(&path)),
+        };
         fs::create_dir_all(at.parent().context("a file has a directory")?)?;
         fs::write(&at, text).with_context(|| format!("cannot write {}", at.display()))?;
     }

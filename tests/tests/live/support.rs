@@ -1,21 +1,54 @@
 //! What the stories share.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use nodewhy_tests::node::Node;
-use nodewhy_tests::world::Named;
+use nodewhy_tests::world::{Named, World};
+
+/// A repair is known at the collector.
+pub(crate) const CLOSED_WITHIN: Duration = Duration::from_secs(15);
+
+/// A fault, what names it, and how it is repaired: begins with a healthy node and ends with one, and makes sure that nothing else was named.
+pub(crate) async fn story(
+    world: &mut World,
+    code: &str,
+    named_within: Duration,
+    inject: impl AsyncFnOnce(&mut World) -> Result<()>,
+    repair: impl AsyncFnOnce(&mut World) -> Result<()>,
+) -> Result<Named> {
+    world.watch_healthy().await?;
+    let fault_at = Timestamp::now();
+    inject(world).await.context("cannot inject the fault")?;
+    let mut named = world.named_within(code, fault_at, named_within).await?;
+    // For a kubelet that ended, its end is the fault.
+    if let Some(exit) = kubelet_exited_at(&world.node)?.filter(|exit| *exit > fault_at && code.starts_with("kubelet-u")) {
+        named.after -= exit.duration_since(fault_at);
+    }
+    let repaired_at = Timestamp::now();
+    repair(world).await.context("cannot repair the fault")?;
+    let closed_after = world.closed_within(&named.case.case_id, repaired_at, CLOSED_WITHIN).await?;
+    world.was_the_only_root(code).await?;
+    report(code, &named, closed_after);
+    Ok(named)
+}
 
 /// Tells the two times of a story on stdout.
 #[expect(clippy::print_stdout, reason = "the times are what the run is asked for")]
 pub(crate) fn report(code: &str, named: &Named, closed_after: SignedDuration) {
-    println!("{code}: at the collector {:#} after the fault, closed {:#} after the repair", named.after, closed_after);
+    println!(
+        "{code}: at the collector {:.3} s after the fault, closed {:.3} s after the repair",
+        named.after.as_secs_f64(),
+        closed_after.as_secs_f64()
+    );
 }
 
-/// When the kubelet's main process last ended.
-pub(crate) fn kubelet_exited_at(node: &Node) -> Result<Timestamp> {
+/// When the kubelet's main process last ended; `None` if none has.
+pub(crate) fn kubelet_exited_at(node: &Node) -> Result<Option<Timestamp>> {
     let shown = node.unit_properties("kubelet.service", &["ExecMainExitTimestamp"])?.remove(0);
     // `Mon 2026-11-23 08:31:02.123456 UTC`
-    let stamp =
-        shown.split_once(' ').and_then(|(_, rest)| rest.strip_suffix(" UTC")).with_context(|| format!("no time of exit: {shown:?}"))?;
-    Ok(format!("{}Z", stamp.replace(' ', "T")).parse()?)
+    let Some((_, stamp)) = shown.split_once(' ') else { return Ok(None) };
+    let stamp = stamp.strip_suffix(" UTC").with_context(|| format!("a time not in UTC: {shown:?}"))?;
+    Ok(Some(format!("{}Z", stamp.replace(' ', "T")).parse()?))
 }

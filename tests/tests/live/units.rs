@@ -1,35 +1,157 @@
-//! Faults that end the kubelet, or keep it from starting.
+//! Faults that end the kubelet, keep it from starting, or leave it there without life.
 
 use std::time::Duration;
 
-use anyhow::ensure;
-use jiff::Timestamp;
-use nodewhy_tests::world::{Shape, live};
+use anyhow::{Context, ensure};
+use nodewhy_tests::node::{KUBELET_CONFIG, kubelet_config};
+use nodewhy_tests::wait::until;
+use nodewhy_tests::world::{Shape, World, live};
 
-use crate::support::report;
+use crate::support::story;
 
-/// A fault of a unit is known at the collector.
+/// A fault of a unit is known at the collector; one that has to last before it counts, a little later.
 const NAMED_WITHIN: Duration = Duration::from_secs(8);
-/// A repair is known there.
-const CLOSED_WITHIN: Duration = Duration::from_secs(15);
+
+fn systemctl(world: &World, words: &[&str]) -> anyhow::Result<()> {
+    world.node.run(&[&["systemctl"], words].concat()).map(drop)
+}
 
 #[test]
-fn unknown_flag_is_named_and_closed() {
+fn unknown_flag() {
     live(Shape::default(), async |world| {
-        world.watch_healthy().await?;
-        let node = &world.node;
-        node.write("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--network-plugin=cni\n")?;
-        let fault_at = Timestamp::now();
-        node.run(&["systemctl", "restart", "kubelet"])?;
-        let named = world.named_within("kubelet-unknown-flag", fault_at, NAMED_WITHIN).await?;
-        ensure!(named.case.cause.as_ref().is_some_and(|cause| cause.message.contains("--network-plugin")), "{named:?}");
-
-        node.write("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=\n")?;
-        let repaired_at = Timestamp::now();
-        node.run(&["systemctl", "restart", "kubelet"])?;
-        let closed_after = world.closed_within(&named.case.case_id, repaired_at, CLOSED_WITHIN).await?;
-        world.was_the_only_root("kubelet-unknown-flag").await?;
-        report("kubelet-unknown-flag", &named, closed_after);
+        let named = story(
+            world,
+            "kubelet-unknown-flag",
+            NAMED_WITHIN,
+            async |world| {
+                world.node.write("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--network-plugin=cni\n")?;
+                systemctl(world, &["restart", "kubelet"])
+            },
+            async |world| {
+                world.node.write("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=\n")?;
+                systemctl(world, &["restart", "kubelet"])
+            },
+        )
+        .await?;
+        let message = named.case.cause.context("no cause")?.message;
+        ensure!(message.contains("--network-plugin"), "{message}");
         Ok(())
+    });
+}
+
+#[test]
+fn missing_config() {
+    live(Shape::default(), async |world| {
+        let named = story(
+            world,
+            "kubelet-config-missing",
+            NAMED_WITHIN,
+            async |world| {
+                world.node.run(&["mv", KUBELET_CONFIG, "/root/config.yaml"])?;
+                systemctl(world, &["restart", "kubelet"])
+            },
+            async |world| {
+                world.node.run(&["mv", "/root/config.yaml", KUBELET_CONFIG])?;
+                systemctl(world, &["restart", "kubelet"])
+            },
+        )
+        .await?;
+        let message = named.case.cause.context("no cause")?.message;
+        ensure!(message.contains(KUBELET_CONFIG), "{message}");
+        Ok(())
+    });
+}
+
+#[test]
+fn invalid_yaml_config() {
+    live(Shape::default(), async |world| {
+        let named = story(
+            world,
+            "kubelet-config-invalid",
+            NAMED_WITHIN,
+            async |world| {
+                world.node.write(KUBELET_CONFIG, &kubelet_config().replace("cgroupDriver: systemd", "cgroupDriver: systemd: yes"))?;
+                systemctl(world, &["restart", "kubelet"])
+            },
+            async |world| {
+                world.node.write(KUBELET_CONFIG, &kubelet_config())?;
+                systemctl(world, &["restart", "kubelet"])
+            },
+        )
+        .await?;
+        let message = named.case.cause.context("no cause")?.message;
+        ensure!(message.contains(KUBELET_CONFIG), "{message}");
+        Ok(())
+    });
+}
+
+#[test]
+fn masked_unit() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| systemctl(world, &["mask", "--now", "kubelet"]);
+        let mend_it = async |world: &mut World| {
+            systemctl(world, &["unmask", "kubelet"])?;
+            systemctl(world, &["start", "kubelet"])
+        };
+        story(world, "kubelet-unit-missing-or-disabled", NAMED_WITHIN, break_it, mend_it).await.map(drop)
+    });
+}
+
+#[test]
+fn stopped_by_hand() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| systemctl(world, &["stop", "kubelet"]);
+        let mend_it = async |world: &mut World| systemctl(world, &["start", "kubelet"]);
+        story(world, "kubelet-down", NAMED_WITHIN, break_it, mend_it).await.map(drop)
+    });
+}
+
+#[test]
+fn hung() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| systemctl(world, &["kill", "--signal=STOP", "kubelet"]);
+        let mend_it = async |world: &mut World| systemctl(world, &["kill", "--signal=CONT", "kubelet"]);
+        story(world, "kubelet-hung", Duration::from_secs(15), break_it, mend_it).await.map(drop)
+    });
+}
+
+/// Takes the kubelet's port the moment that it is free.
+const SQUATTER: &str = "use IO::Socket::INET;
+my $s; select undef, undef, undef, 0.0005 until $s = IO::Socket::INET->new(LocalPort => 10250, Listen => 5);
+open my $f, '>', '/run/squatting'; close $f; sleep";
+
+#[test]
+fn port_taken() {
+    live(Shape::default(), async |world| {
+        let named = story(
+            world,
+            "kubelet-port-in-use",
+            NAMED_WITHIN,
+            async |world| {
+                world.node.run(&["systemd-run", "--unit=squatter", "perl", "-e", SQUATTER])?;
+                until("the squatter has the port", Duration::from_secs(20), async || {
+                    systemctl(world, &["restart", "kubelet"])?;
+                    Ok(world.node.path("/run/squatting").exists().then_some(()))
+                })
+                .await
+            },
+            async |world| {
+                systemctl(world, &["stop", "squatter"])?;
+                systemctl(world, &["restart", "kubelet"])
+            },
+        )
+        .await?;
+        let message = named.case.cause.context("no cause")?.message;
+        ensure!(message.contains("perl"), "the holder is not named: {message}");
+        Ok(())
+    });
+}
+
+#[test]
+fn runtime_socket_gone() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| systemctl(world, &["stop", "containerd"]);
+        let mend_it = async |world: &mut World| systemctl(world, &["start", "containerd"]);
+        story(world, "runtime-down", Duration::from_secs(12), break_it, mend_it).await.map(drop)
     });
 }

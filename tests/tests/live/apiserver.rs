@@ -1,0 +1,93 @@
+//! Faults between the node and its API server. The kubelet itself is well.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use nodewhy_tests::pki::Authority;
+use nodewhy_tests::world::{API_NAME, Shape, World, live};
+
+use crate::support::story;
+
+/// A look every 10 s, a few seconds for which it has to last, and what the kubelet says in between.
+const NAMED_WITHIN: Duration = Duration::from_secs(30);
+
+#[test]
+fn refused() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| {
+            world.api.stop().await;
+            Ok(())
+        };
+        let mend_it = async |world: &mut World| world.api.resume(&world.pki.api).await;
+        let named = story(world, "apiserver-unreachable", NAMED_WITHIN, break_it, mend_it).await?;
+        let message = named.case.cause.context("no cause")?.message;
+        ensure!(message.contains("refuse"), "the step is not named: {message}");
+        Ok(())
+    });
+}
+
+#[test]
+fn dropped() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| {
+            let rules = "add table inet fault; add chain inet fault out { type filter hook output priority 0 ; }; \
+                         add rule inet fault out tcp dport 6443 drop";
+            world.node.on_network(&["nft", rules]).map(drop)
+        };
+        let mend_it = async |world: &mut World| world.node.on_network(&["nft", "delete table inet fault"]).map(drop);
+        let named = story(world, "apiserver-unreachable", NAMED_WITHIN, break_it, mend_it).await?;
+        let message = named.case.cause.context("no cause")?.message;
+        ensure!(message.contains("time"), "the step is not named: {message}");
+        Ok(())
+    });
+}
+
+#[test]
+fn another_ca() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| {
+            let other = Authority::new("kubernetes")?.server("kube-apiserver", &[API_NAME], &[])?;
+            world.api.resume(&other).await
+        };
+        let mend_it = async |world: &mut World| world.api.resume(&world.pki.api).await;
+        story(world, "certificate-untrusted", NAMED_WITHIN, break_it, mend_it).await.map(drop)
+    });
+}
+
+#[test]
+fn expired_client_certificate() {
+    live(Shape::default(), async |world| {
+        let path = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+        let break_it = async |world: &mut World| {
+            let name = format!("system:node:{}", world.node.name());
+            world.node.write(path, &world.pki.authority.expired_client(&name, Some("system:nodes"))?.bundle())?;
+            world.node.run(&["systemctl", "restart", "kubelet"]).map(drop)
+        };
+        let mend_it = async |world: &mut World| {
+            world.node.write(path, &world.pki.kubelet.bundle())?;
+            world.node.run(&["systemctl", "restart", "kubelet"]).map(drop)
+        };
+        let named = story(world, "certificate-expired", NAMED_WITHIN, break_it, mend_it).await?;
+        let message = named.case.cause.context("no cause")?.message;
+        ensure!(message.contains(path), "the certificate is not named: {message}");
+        Ok(())
+    });
+}
+
+#[test]
+fn name_does_not_resolve() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| {
+            world.dns.know(false);
+            Ok(())
+        };
+        let mend_it = async |world: &mut World| {
+            world.dns.know(true);
+            Ok(())
+        };
+        let named = story(world, "dns-failure", NAMED_WITHIN, break_it, mend_it).await?;
+        let message = named.case.cause.context("no cause")?.message;
+        ensure!(message.contains(API_NAME), "the name is not named: {message}");
+        Ok(())
+    });
+}
