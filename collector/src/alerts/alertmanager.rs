@@ -30,21 +30,24 @@ pub(super) struct Alert {
 pub(super) fn of_message(message: &Message, now: Timestamp, ahead: Duration) -> Alert {
     // A test ends by itself.
     let ahead = if message.kind == Kind::Test { TEST } else { ahead };
-    alert(&message.node, &message.cause, message.closed_at, &message.reason, now, ahead)
+    let ended = message.closed_at.map(|at| (at, &*message.reason));
+    alert(&message.node, &message.cause, message.severity, ended, now, ahead)
 }
 
 /// The alert of a case that is told again.
 pub(super) fn of_open(open: &OpenAlert, now: Timestamp, ahead: Duration) -> Alert {
-    let (at, reason) = open.closed.as_ref().map_or((None, ""), |(at, reason)| (Some(*at), reason));
-    alert(&open.node, &open.cause, at, reason, now, ahead)
+    let ended = open.closed.as_ref().map(|(at, reason)| (*at, &**reason));
+    alert(&open.node, &open.cause, open.severity, ended, now, ahead)
 }
 
-fn alert(node: &str, cause: &PresentCause, closed_at: Option<Timestamp>, reason: &str, now: Timestamp, ahead: Duration) -> Alert {
+type Ended<'a> = Option<(Timestamp, &'a str)>;
+
+fn alert(node: &str, cause: &PresentCause, severity: Severity, ended: Ended<'_>, now: Timestamp, ahead: Duration) -> Alert {
     let labels = [
         ("alertname", alert_name(&cause.code)),
         ("node", node.to_owned()),
         ("cause", cause.code.clone()),
-        ("severity", severity(cause.severity).to_owned()),
+        ("severity", severity_word(severity).to_owned()),
         ("layer", layer(cause.layer)),
         ("source", "nodewhy".to_owned()),
     ];
@@ -61,13 +64,13 @@ fn alert(node: &str, cause: &PresentCause, closed_at: Option<Timestamp>, reason:
     if !cause.explains.is_empty() {
         annotations.insert("explains", cause.explains.join(", "));
     }
-    if !reason.is_empty() {
+    if let Some((_, reason)) = ended {
         annotations.insert("ended_by", reason.to_owned());
     }
     // An end before the start is refused, and one in the future is none; clocks of nodes and collector differ.
     let starts_at = cause.since.min(now);
     let ahead = SignedDuration::try_from(ahead).unwrap_or(SignedDuration::ZERO);
-    let ends_at = closed_at.map_or_else(|| now.checked_add(ahead).unwrap_or(now), |at| at.min(now).max(starts_at));
+    let ends_at = ended.map_or_else(|| now.checked_add(ahead).unwrap_or(now), |(at, _)| at.min(now).max(starts_at));
     Alert { labels: labels.into(), annotations, starts_at, ends_at }
 }
 
@@ -82,7 +85,7 @@ fn alert_name(code: &str) -> String {
     name
 }
 
-fn severity(severity: Severity) -> &'static str {
+fn severity_word(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => "info",
         Severity::Warning => "warning",

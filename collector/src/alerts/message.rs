@@ -38,6 +38,8 @@ pub struct Message {
     pub kind: Kind,
     /// Where.
     pub node: String,
+    /// The worst of the cause and what follows from it: the same in the opening and the closing.
+    pub severity: Severity,
     /// When the agent opened the case.
     pub opened_at: Timestamp,
     /// When it was over; absent while open.
@@ -58,6 +60,7 @@ impl Message {
             key: format!("test/{}", now.as_microsecond()),
             kind: Kind::Test,
             node: "nodewhy-test".to_owned(),
+            severity: Severity::Info,
             opened_at: now,
             closed_at: None,
             reason: String::new(),

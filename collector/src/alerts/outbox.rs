@@ -1,10 +1,11 @@
 //! Puts what the plan wants told into the outbox, within the transaction that changed the cases.
 
 use jiff::Timestamp;
-use nodewhy_diagnosis::model::PresentCause;
+use nodewhy_diagnosis::model::{PresentCause, Severity};
+use nodewhy_wire::{severity_from_wire, severity_to_wire};
 use rusqlite::{Connection, params};
 
-use super::{Kind, Message, Plan, Standing};
+use super::{Kind, Message, Plan, Standing, Step};
 use crate::store::decode_cause;
 
 /// A case that may have to be told.
@@ -15,59 +16,93 @@ struct Case {
     closed: Option<(i64, String)>,
     /// How often it was told as opened.
     alerts: i64,
-    alerting: bool,
+    /// Told as opened and not as closed: with this severity.
+    told: Option<Severity>,
 }
 
 impl Plan {
     /// Writes the messages that follow from a node's cases. `present` is what its diagnosis holds.
     pub(crate) fn carry_out(&self, connection: &Connection, node: &str, present: &[PresentCause], now: Timestamp) -> rusqlite::Result<()> {
         for case in cases(connection, node)? {
-            let standing = Standing { cause: &case.cause, open: case.closed.is_none(), alerting: case.alerting };
-            let Some(kind) = self.of(standing, present) else { continue };
-            let alerts = case.alerts + i64::from(kind == Kind::Opened);
-            connection.prepare_cached("UPDATE cases SET alerting = ?2, alerts = ?3 WHERE id = ?1")?.execute(params![
-                case.id,
-                kind == Kind::Opened,
-                alerts
-            ])?;
-            let message = message(node, case, kind, alerts, now);
-            let text = serde_json::to_string(&message).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-            for hook in self.hooks.iter() {
-                connection
-                    .prepare_cached(
-                        "INSERT INTO outbox (hook, key, node, case_id, message, created_us, due_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-                    )?
-                    .execute(params![hook, message.key, node, message.cause.case_id, text, now.as_microsecond()])?;
+            let Some(step) = self.step(case.standing(), present) else { continue };
+            if let (Step::Close | Step::Worsen(_), Some(told)) = (step, case.told) {
+                let closed = Telling { kind: Kind::Closed, severity: told, alerts: case.alerts };
+                self.tell(connection, node, &case, closed, now)?;
             }
+            if let Step::Open(severity) | Step::Worsen(severity) = step {
+                let opened = Telling { kind: Kind::Opened, severity, alerts: case.alerts + 1 };
+                self.tell(connection, node, &case, opened, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, connection: &Connection, node: &str, case: &Case, telling: Telling, now: Timestamp) -> rusqlite::Result<()> {
+        connection.prepare_cached("UPDATE cases SET alerting = ?2, alerts = ?3, told_severity = ?4 WHERE id = ?1")?.execute(params![
+            case.id,
+            telling.kind == Kind::Opened,
+            telling.alerts,
+            severity_to_wire(telling.severity)
+        ])?;
+        let message = message(node, case, telling, now);
+        let text = serde_json::to_string(&message).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        for hook in self.hooks.iter() {
+            connection
+                .prepare_cached(
+                    "INSERT INTO outbox (hook, key, node, case_id, message, created_us, due_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+                )?
+                .execute(params![hook, message.key, node, message.cause.case_id, text, now.as_microsecond()])?;
         }
         Ok(())
     }
 }
 
-fn message(node: &str, case: Case, kind: Kind, alerts: i64, now: Timestamp) -> Message {
-    let reason = match (&case.closed, kind) {
-        (_, Kind::Opened | Kind::Test) => String::new(),
-        (Some((_, reason)), Kind::Closed) => reason.clone(),
-        (None, Kind::Closed) => format!("explained by {}", case.cause.explained_by.join(", ")),
-    };
+/// One message to be.
+#[derive(Clone, Copy)]
+struct Telling {
+    kind: Kind,
+    severity: Severity,
+    /// How often the case was told as opened, with this one.
+    alerts: i64,
+}
+
+impl Case {
+    fn standing(&self) -> Standing<'_> {
+        Standing { cause: &self.cause, open: self.closed.is_none(), told: self.told }
+    }
+
+    /// Why it is told as closed.
+    fn ending(&self) -> String {
+        match &self.closed {
+            Some((_, reason)) => reason.clone(),
+            None if self.cause.root => "it has become worse and is told anew".to_owned(),
+            None => format!("explained by {}", self.cause.explained_by.join(", ")),
+        }
+    }
+}
+
+fn message(node: &str, case: &Case, telling: Telling, now: Timestamp) -> Message {
+    let Telling { kind, severity, alerts } = telling;
+    let closed = kind == Kind::Closed;
     Message {
         version: 1,
         key: format!("{}/{alerts}/{}", case.cause.case_id, kind.word()),
         kind,
         node: node.to_owned(),
+        severity,
         opened_at: time(case.opened_us),
-        closed_at: (kind == Kind::Closed).then(|| case.closed.as_ref().map_or(now, |(at, _)| time(*at))),
-        reason,
-        cause: case.cause,
+        closed_at: closed.then(|| case.closed.as_ref().map_or(now, |(at, _)| time(*at))),
+        reason: if closed { case.ending() } else { String::new() },
+        cause: case.cause.clone(),
     }
 }
 
 /// Open cases of a node; of closed ones those that were told as opened and not as closed.
 fn cases(connection: &Connection, node: &str) -> rusqlite::Result<Vec<Case>> {
     let mut select = connection.prepare_cached(
-        "SELECT id, cause, opened_us, closed_us, closed_reason, alerts, alerting FROM cases WHERE node = ?1 AND closed_us IS NULL
+        "SELECT id, cause, opened_us, closed_us, closed_reason, alerts, alerting, told_severity FROM cases WHERE node = ?1 AND closed_us IS NULL
          UNION ALL
-         SELECT id, cause, opened_us, closed_us, closed_reason, alerts, alerting FROM cases
+         SELECT id, cause, opened_us, closed_us, closed_reason, alerts, alerting, told_severity FROM cases
          WHERE node = ?1 AND closed_us IS NOT NULL AND alerting = 1
          ORDER BY 1",
     )?;
@@ -77,7 +112,11 @@ fn cases(connection: &Connection, node: &str) -> rusqlite::Result<Vec<Case>> {
             Some(at) => Some((at, row.get(4)?)),
             None => None,
         };
-        Ok(Some(Case { id: row.get(0)?, cause, opened_us: row.get(2)?, closed, alerts: row.get(5)?, alerting: row.get(6)? }))
+        let told = match row.get::<_, Option<i32>>(7)?.filter(|_| row.get(6).unwrap_or(false)) {
+            Some(severity) => Some(severity_from_wire(severity).unwrap_or(cause.severity)),
+            None => None,
+        };
+        Ok(Some(Case { id: row.get(0)?, opened_us: row.get(2)?, closed, alerts: row.get(5)?, told, cause }))
     })?;
     rows.filter_map(Result::transpose).collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use nodewhy_diagnosis::model::PresentCause;
+use nodewhy_diagnosis::model::{PresentCause, Severity};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError, decode_cause, micros, time};
@@ -34,6 +34,8 @@ pub struct OpenAlert {
     pub node: String,
     /// The cause as it stands.
     pub cause: PresentCause,
+    /// As it was told.
+    pub severity: Severity,
     /// When it was over, and why.
     pub closed: Option<(Timestamp, String)>,
 }
@@ -131,9 +133,9 @@ impl Store {
     pub async fn open_alerts(&self, closed_after: Timestamp) -> Result<Vec<OpenAlert>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT node, cause, closed_us, closed_reason FROM cases WHERE alerting = 1
+                "SELECT node, cause, closed_us, closed_reason, told_severity FROM cases WHERE alerting = 1
                  UNION ALL
-                 SELECT node, cause, closed_us, closed_reason FROM cases AS c WHERE closed_us IS NOT NULL AND closed_recorded_us > ?1
+                 SELECT node, cause, closed_us, closed_reason, told_severity FROM cases AS c WHERE closed_us IS NOT NULL AND closed_recorded_us > ?1
                      AND alerts > 0 AND alerting = 0 AND NOT EXISTS
                      (SELECT 1 FROM cases AS o WHERE o.node = c.node AND o.code = c.code AND o.alerting = 1)",
             )?;
@@ -142,9 +144,11 @@ impl Store {
                     Some(at) => Some((time(at), row.get(3)?)),
                     None => None,
                 };
-                Ok((row.get::<_, String>(0)?, decode_cause(&row.get::<_, Vec<u8>>(1)?), closed))
+                let told = nodewhy_wire::severity_from_wire(row.get::<_, Option<i32>>(4)?.unwrap_or_default());
+                let Some(cause) = decode_cause(&row.get::<_, Vec<u8>>(1)?) else { return Ok(None) };
+                Ok(Some(OpenAlert { node: row.get(0)?, severity: told.unwrap_or(cause.severity), cause, closed }))
             })?;
-            rows.filter_map(|row| row.map(|(node, cause, closed)| Some(OpenAlert { node, cause: cause?, closed })).transpose()).collect()
+            rows.filter_map(Result::transpose).collect()
         })
         .await
     }

@@ -38,6 +38,8 @@ CREATE TABLE cases (
     -- How often it was told to hooks as opened, and whether that was the last word.
     alerts INTEGER NOT NULL DEFAULT 0,
     alerting INTEGER NOT NULL DEFAULT 0,
+    -- With which severity, in the numbers of the wire: the worst of the cause and what it explains.
+    told_severity INTEGER,
     -- An identity counts within its node: no node can speak of another's cases.
     UNIQUE (node, case_id)
 ) STRICT;

@@ -117,6 +117,32 @@ async fn a_root_that_turns_out_to_be_a_symptom_is_told_as_over() {
 }
 
 #[tokio::test]
+async fn a_warning_pages_as_critical_when_something_critical_follows_from_it() {
+    let hook = Hook::default();
+    let address = hook.start().await;
+    let collector = Collector::start(&format!(
+        "{}  minSeverity: warning\n",
+        webhooks(&[("ops", address)]).replace("alerts: {", "alerts:\n  ").replace("]}", "]")
+    ));
+    let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
+    let mut disk = cause("worker-1", "disk-pressure");
+    disk.severity = pb::Severity::Warning.into();
+    let opened = transition(pb::TransitionKind::Opened, &disk, 1, "seen");
+    agent.report(report("worker-1", 1, std::slice::from_ref(&disk), vec![opened])).await;
+    let mut down = cause("worker-1", "kubelet-down");
+    (down.root, down.explained_by) = (false, vec!["disk-pressure".into()]);
+    let opened = transition(pb::TransitionKind::Opened, &down, 2, "seen");
+    agent.report(report("worker-1", 2, &[disk.clone(), down.clone()], vec![opened])).await;
+    let closed = transition(pb::TransitionKind::Closed, &down, 3, "over");
+    agent.report(report("worker-1", 3, std::slice::from_ref(&disk), vec![closed])).await;
+    let closed = transition(pb::TransitionKind::Closed, &disk, 4, "over");
+    agent.report(report("worker-1", 4, &[], vec![closed])).await;
+    hook.keys(4).await;
+    let told: Vec<_> = hook.taken().iter().map(|message| format!("{} {}", message["kind"], message["severity"]).replace('"', "")).collect();
+    assert_eq!(told, ["opened warning", "closed warning", "opened critical", "closed critical"]);
+}
+
+#[tokio::test]
 async fn a_hook_can_be_tried_out() {
     let hook = Hook::default();
     let address = hook.start().await;
