@@ -211,7 +211,7 @@ fn tell(look: &Look<'_>, state: &mut State, found: &Found, transitions: &mut Vec
     for cause in &found.present {
         if let Some(reason) = found.opening.get(&cause.code) {
             transitions.push(transitions::opened(cause, look.now, reason.clone()));
-            state.cases.insert(cause.code.clone(), Case { shown: cause.clone(), told: None, told_at: look.now });
+            state.cases.insert(cause.code.clone(), Case { shown: cause.clone(), told: None, told_at: look.now, told_again: 0 });
         }
     }
     for cause in found.present.iter().filter(|cause| !found.opening.contains_key(&cause.code)) {

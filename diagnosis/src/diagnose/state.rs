@@ -116,6 +116,9 @@ pub(super) struct Case {
     /// When a message was last told.
     #[serde(default)]
     pub(super) told_at: Timestamp,
+    /// How often another message was told than the one before.
+    #[serde(default)]
+    pub(super) told_again: u32,
 }
 
 /// A case whose root is over does not become a root at once.

@@ -8,8 +8,11 @@ use super::Look;
 use super::state::{Case, Given};
 use crate::model::{PresentCause, Transition, TransitionKind};
 
-/// A message that keeps changing is told again only so often.
+/// A message that keeps changing is told again ever more seldom, and in the end only so often. The first words of a case are often a log
+/// line's; what the checks find a moment later says more and is told soon.
 const TOLD_EVERY: SignedDuration = SignedDuration::from_secs(30);
+/// For the first time after so long, then after twice as long, and so on.
+const TOLD_FIRST: SignedDuration = SignedDuration::from_secs(1);
 /// Codes whose ids are remembered; more than any catalogue has.
 const MAX_GIVEN: usize = 4096;
 
@@ -62,7 +65,8 @@ pub(super) fn confirmed(look: &Look<'_>, case: &mut Case, cause: &PresentCause) 
     let was = std::mem::replace(&mut case.shown, cause.clone());
     let told = case.told.take().unwrap_or(was.message);
     let folded = was.root != cause.root || was.explained_by != cause.explained_by;
-    let tell_at = case.told_at.checked_add(TOLD_EVERY).unwrap_or(Timestamp::MAX);
+    let pause = (TOLD_FIRST * (1 << case.told_again.min(10))).min(TOLD_EVERY);
+    let tell_at = case.told_at.checked_add(pause).unwrap_or(Timestamp::MAX);
     let worded = told != cause.message;
     if !folded && (!worded || tell_at > look.now) {
         if worded {
@@ -72,6 +76,7 @@ pub(super) fn confirmed(look: &Look<'_>, case: &mut Case, cause: &PresentCause) 
         return None;
     }
     case.told_at = look.now;
+    case.told_again = case.told_again.saturating_add(u32::from(worded));
     let reason = match (folded, cause.root) {
         (true, true) => "nothing explains it any more".to_owned(),
         (true, false) => format!("explained by {}", cause.explained_by.join(", ")),

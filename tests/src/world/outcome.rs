@@ -57,6 +57,23 @@ impl World {
         .await
     }
 
+    /// Waits until the message of a present cause holds these words.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn says_within(&self, code: &str, words: &str, deadline: Duration) -> Result<()> {
+        let name = self.node.name();
+        until(&format!("{code} says {words:?}"), deadline, async || {
+            let causes = self.collector.node(&name).await?.diagnosis.unwrap_or_default().causes;
+            let cause = causes.into_iter().find(|cause| cause.code == code).with_context(|| format!("{code} is not present"))?;
+            if !cause.message.contains(words) {
+                bail!("it says: {}", cause.message);
+            }
+            Ok(Some(()))
+        })
+        .await
+    }
+
     /// Waits until a case is closed and the node is healthy, and says how long after the repair that was on the collector's disk.
     ///
     /// # Errors

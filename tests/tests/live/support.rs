@@ -10,10 +10,25 @@ use nodewhy_tests::world::{Named, World};
 /// A repair is known at the collector.
 pub(crate) const CLOSED_WITHIN: Duration = Duration::from_secs(15);
 
+/// The first words may be a log line's; what the checks find says more a moment later.
+const SAID_WITHIN: Duration = Duration::from_secs(6);
+
 /// A fault, what names it, and how it is repaired: begins with a healthy node and ends with one, and makes sure that nothing else was named.
 pub(crate) async fn story(
     world: &mut World,
     code: &str,
+    named_within: Duration,
+    inject: impl AsyncFnOnce(&mut World) -> Result<()>,
+    repair: impl AsyncFnOnce(&mut World) -> Result<()>,
+) -> Result<Named> {
+    story_that_says(world, code, "", named_within, inject, repair).await
+}
+
+/// The same, of a cause whose message says these words before it is repaired.
+pub(crate) async fn story_that_says(
+    world: &mut World,
+    code: &str,
+    words: &str,
     named_within: Duration,
     inject: impl AsyncFnOnce(&mut World) -> Result<()>,
     repair: impl AsyncFnOnce(&mut World) -> Result<()>,
@@ -26,6 +41,7 @@ pub(crate) async fn story(
     if let Some(exit) = kubelet_exited_at(&world.node)?.filter(|exit| *exit > fault_at && code.starts_with("kubelet-u")) {
         named.after -= exit.duration_since(fault_at);
     }
+    world.says_within(code, words, SAID_WITHIN).await?;
     let repaired_at = Timestamp::now();
     repair(world).await.context("cannot repair the fault")?;
     let closed_after = world.closed_within(&named.case.case_id, repaired_at, CLOSED_WITHIN).await?;

@@ -32,7 +32,7 @@ fn steps_are_shown_unless_they_do_not_fit_and_never_with_something_unknown_in_th
 }
 
 #[test]
-fn a_message_that_keeps_changing_is_told_again_only_every_30_seconds() {
+fn a_message_that_keeps_changing_is_told_again_soon_and_then_ever_more_seldom() {
     let mut lab = Lab::of("signs: [{fact: disk.read_only}]\nmessage: '{{pids.current}}'");
     lab.set(0.0, DISK_READ_ONLY, true);
     let mut at_second = |seconds: f64, current: i64| {
@@ -42,14 +42,20 @@ fn a_message_that_keeps_changing_is_told_again_only_every_30_seconds() {
         (changes(&outcome), outcome.wake_at)
     };
     assert_eq!(at_second(0.0, 1), (vec!["opened it".to_owned()], None));
-    assert_eq!(at_second(10.0, 2), (vec![], after(30.0)));
-    assert_eq!(at_second(20.0, 3), (vec![], after(30.0)));
-    assert_eq!(at_second(30.0, 3), (vec!["confirmed it".to_owned()], None));
-    assert_eq!(at_second(31.0, 3), (vec![], None));
-    assert_eq!(at_second(35.0, 4), (vec![], after(60.0)));
-    assert_eq!(at_second(36.0, 3), (vec![], None), "back to what was told");
-    assert_eq!(at_second(90.0, 3), (vec![], None));
-    assert_eq!(at_second(100.0, 5), (vec!["confirmed it".to_owned()], None));
+    assert_eq!(at_second(0.2, 2), (vec![], after(1.0)));
+    assert_eq!(at_second(0.8, 3), (vec![], after(1.0)));
+    assert_eq!(at_second(1.0, 3), (vec!["confirmed it".to_owned()], None));
+    assert_eq!(at_second(1.5, 4), (vec![], after(3.0)));
+    assert_eq!(at_second(2.0, 3), (vec![], None), "back to what was told");
+    assert_eq!(at_second(20.0, 3), (vec![], None));
+    let mut current = 3;
+    for told_at in [21.0, 25.0, 33.0, 49.0, 79.0, 109.0, 139.0] {
+        current += 1;
+        if told_at > 21.0 {
+            assert_eq!(at_second(told_at - 0.5, current), (vec![], after(told_at)));
+        }
+        assert_eq!(at_second(told_at, current), (vec!["confirmed it".to_owned()], None));
+    }
 }
 
 #[test]
