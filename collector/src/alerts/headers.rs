@@ -33,7 +33,7 @@ pub enum HookError {
         line: usize,
     },
     /// The HTTP client cannot be made.
-    #[error("hook {name}: cannot make an HTTP client: {source}")]
+    #[error("hook {name}: cannot make an HTTPS client: {source}; are there CA certificates (package ca-certificates)? caFile names others")]
     Client {
         /// The hook.
         name: String,
@@ -98,6 +98,19 @@ mod tests {
         assert_eq!(headers["authorization"], "Bearer abc:def");
         assert_eq!(headers["x-team"], "ops");
         assert!(headers["authorization"].is_sensitive());
+    }
+
+    #[test]
+    fn a_ca_file_without_a_certificate_is_told_by_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("ca.crt");
+        for (text, says) in [(None, "No such file"), (Some(""), "no certificate in it"), (Some("noise"), "no certificate in it")] {
+            if let Some(text) = text {
+                fs::write(&path, text).expect("written");
+            }
+            let error = authorities("ops", &path).expect_err("refused").to_string();
+            assert!(error.contains("hook ops: cannot use caFile") && error.contains(says), "{error}");
+        }
     }
 
     #[test]

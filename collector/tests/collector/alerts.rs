@@ -84,8 +84,9 @@ async fn a_hook_that_is_down_holds_up_neither_reports_nor_another_hook() {
 async fn a_message_that_is_refused_waits_alone_and_its_case_stays_in_order() {
     let hook = Hook::default();
     let address = hook.start().await;
-    let of_a = |message: &Value| message["cause"]["code"] == "a";
-    hook.answer(move |message| if of_a(message) { 400 } else { 200 });
+    // The end of a would be taken; it has to wait for the beginning.
+    let begin_of_a = |message: &Value| message["cause"]["code"] == "a" && message["kind"] == "opened";
+    hook.answer(move |message| if begin_of_a(message) { 400 } else { 200 });
     let collector = Collector::start(&webhooks(&[("ops", address)]));
     let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
     agent.report(opens("worker-1", 1, "a")).await;
@@ -147,16 +148,21 @@ async fn a_hook_can_be_tried_out() {
     let hook = Hook::default();
     let address = hook.start().await;
     let collector = Collector::start(&webhooks(&[("ops", address)]));
-    let test = async |name: &'static str| {
+    let run = async |name: &'static str, environment: &'static [(&str, &str)]| {
         let mut command = collector.command();
-        tokio::task::spawn_blocking(move || command.args(["hooks", "test", name]).output().expect("it runs")).await.expect("no panic")
+        command.args(["hooks", "test", name]).envs(environment.iter().copied());
+        // The hook answers meanwhile.
+        tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic")
     };
+    let test = async |name| run(name, &[]).await;
     assert_eq!(test("ops").await.status.code(), Some(0));
     assert_eq!(hook.taken()[0]["kind"], "test");
     hook.answer(|_| 403);
     let refused = test("ops").await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stdout).contains("403"), "{refused:?}");
+    let bare = run("ops", &[("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")]).await;
+    assert!(String::from_utf8_lossy(&bare.stdout).contains("403"), "a plain hook needs no CA certificates: {bare:?}");
     let unknown = test("nobody").await;
     assert_eq!(unknown.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("there are: ops"), "{unknown:?}");
