@@ -36,7 +36,7 @@ impl Store {
         .await
     }
 
-    /// A silent node speaks again, or is forgotten; `reason` says which.
+    /// A silent node speaks again.
     ///
     /// # Errors
     /// [`StoreError`].
