@@ -74,6 +74,18 @@ impl World {
         .await
     }
 
+    /// When the kubelet's main process last ended; `None` if none has.
+    ///
+    /// # Errors
+    /// systemd cannot be asked.
+    pub fn kubelet_exited_at(&self) -> Result<Option<Timestamp>> {
+        let shown = self.node.unit_properties("kubelet.service", &["ExecMainExitTimestamp"])?.remove(0);
+        // `Mon 2026-11-23 08:31:02.123456 UTC`
+        let Some((_, stamp)) = shown.split_once(' ') else { return Ok(None) };
+        let stamp = stamp.strip_suffix(" UTC").with_context(|| format!("a time not in UTC: {shown:?}"))?;
+        Ok(Some(format!("{}Z", stamp.replace(' ', "T")).parse()?))
+    }
+
     /// Waits until a case is closed and the node is healthy, and says how long after the repair that was on the collector's disk.
     ///
     /// # Errors

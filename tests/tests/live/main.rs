@@ -1,6 +1,8 @@
 //! Real faults on real systemd nodes, from the fault to the collector's answer and back.
 
 mod apiserver;
+mod away;
+mod healthy;
 mod nodes;
 mod storage;
 mod support;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
-use nodewhy_tests::node::Node;
 use nodewhy_tests::world::{Named, World};
 
 /// A repair is known at the collector.
@@ -38,7 +37,7 @@ pub(crate) async fn story_that_says(
     inject(world).await.context("cannot inject the fault")?;
     let mut named = world.named_within(code, fault_at, named_within).await?;
     // For a kubelet that ended, its end is the fault.
-    if let Some(exit) = kubelet_exited_at(&world.node)?.filter(|exit| *exit > fault_at && code.starts_with("kubelet-u")) {
+    if let Some(exit) = world.kubelet_exited_at()?.filter(|exit| *exit > fault_at && code.starts_with("kubelet-u")) {
         named.after -= exit.duration_since(fault_at);
     }
     world.says_within(code, words, SAID_WITHIN).await?;
@@ -51,20 +50,16 @@ pub(crate) async fn story_that_says(
 }
 
 /// Tells the two times of a story on stdout.
-#[expect(clippy::print_stdout, reason = "the times are what the run is asked for")]
 pub(crate) fn report(code: &str, named: &Named, closed_after: SignedDuration) {
-    println!(
+    tell(&format!(
         "{code}: at the collector {:.3} s after the fault, closed {:.3} s after the repair",
         named.after.as_secs_f64(),
         closed_after.as_secs_f64()
-    );
+    ));
 }
 
-/// When the kubelet's main process last ended; `None` if none has.
-pub(crate) fn kubelet_exited_at(node: &Node) -> Result<Option<Timestamp>> {
-    let shown = node.unit_properties("kubelet.service", &["ExecMainExitTimestamp"])?.remove(0);
-    // `Mon 2026-11-23 08:31:02.123456 UTC`
-    let Some((_, stamp)) = shown.split_once(' ') else { return Ok(None) };
-    let stamp = stamp.strip_suffix(" UTC").with_context(|| format!("a time not in UTC: {shown:?}"))?;
-    Ok(Some(format!("{}Z", stamp.replace(' ', "T")).parse()?))
+/// Tells what was measured.
+#[expect(clippy::print_stdout, reason = "what was measured is what the run is asked for")]
+pub(crate) fn tell(line: &str) {
+    println!("{line}");
 }

@@ -9,7 +9,7 @@ use nodewhy_tests::wait::until;
 use nodewhy_tests::world::{Alertmanager, Receiver, Shape, World, live};
 use serde_json::Value;
 
-use crate::support::{CLOSED_WITHIN, kubelet_exited_at, report};
+use crate::support::{CLOSED_WITHIN, report};
 
 const CODE: &str = "swap-enabled";
 /// From the kubelet's exit to the admin's answer.
@@ -60,7 +60,7 @@ async fn swap_on(world: &World) -> Result<Timestamp> {
     node.run(&["systemctl", "restart", "kubelet"])?;
     let exited = async || {
         let state = node.unit_properties("kubelet.service", &["Result"])?;
-        Ok(kubelet_exited_at(node)?.filter(|exit| *exit > before && state == ["exit-code"]))
+        Ok(world.kubelet_exited_at()?.filter(|exit| *exit > before && state == ["exit-code"]))
     };
     until("the kubelet ends because of swap", Duration::from_secs(10), exited).await
 }
