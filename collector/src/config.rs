@@ -1,5 +1,6 @@
 //! `collector.yaml`. Every key may be left out.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -89,6 +90,9 @@ pub struct Tls {
     /// CA of the client certificates.
     #[serde(rename = "clientCAFile")]
     pub client_ca_file: PathBuf,
+    /// Names (common or DNS) whose certificates may ask about all nodes. Left out: every certificate that is not a node's may.
+    #[serde(default)]
+    pub readers: Option<BTreeSet<String>>,
 }
 
 /// Alert hooks.

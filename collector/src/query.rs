@@ -27,6 +27,8 @@ pub struct Query {
     pub store: Store,
     /// When agents were heard last.
     pub presence: Presence,
+    /// Names whose certificates may ask about all nodes; see [`crate::config::Tls::readers`].
+    pub readers: Option<Arc<BTreeSet<String>>>,
     /// True: streams end.
     pub shutdown: tokio::sync::watch::Receiver<bool>,
 }
@@ -34,7 +36,7 @@ pub struct Query {
 impl Query {
     fn scope<T>(&self, request: &Request<T>) -> Result<Scope, Status> {
         let peer = request.extensions().get::<Peer>().ok_or_else(|| Status::internal("the connection has no peer"))?;
-        Ok(peer.identity.may_ask_about(|name| self.presence.knows(name)))
+        Ok(peer.identity.may_ask_about(self.readers.as_deref(), |name| self.presence.knows(name)))
     }
 
     fn allow(scope: &Scope, node: &str) -> Result<(), Status> {

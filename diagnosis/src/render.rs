@@ -155,7 +155,7 @@ impl Page<'_> {
             Severity::Info => (Paint::Bold, "NOTE"),
         };
         let head = self.paint(paint, &format!("{kind}{count}"));
-        let code = self.paint(Paint::Bold, &root.code);
+        let code = self.paint(Paint::Bold, &escape(&root.code));
         self.line(&format!("\n{head}  {code}"));
         self.wrapped(&root.title, "  ");
         if !root.message.is_empty() && root.message != root.title {
@@ -226,7 +226,7 @@ impl Page<'_> {
         self.line(&format!("\n{indent}{title}"));
         for symptom in symptoms {
             let since = if self.style.undated { String::new() } else { format!("  (since {})", moment(symptom.since)) };
-            self.line(&format!("{indent}  {}{}", symptom.code, self.paint(Paint::Dim, &since)));
+            self.line(&format!("{indent}  {}{}", escape(&symptom.code), self.paint(Paint::Dim, &since)));
             let message = if symptom.message.is_empty() { &symptom.title } else { &symptom.message };
             self.wrapped(message, &format!("{indent}    "));
         }

@@ -2,7 +2,7 @@ use nodewhy_diagnosis::model::{Evidence, PresentCause, Remedy};
 use nodewhy_proto::v1 as pb;
 
 use crate::{
-    WireError, layer_from_wire, layer_to_wire, list, severity_from_wire, severity_to_wire, some_text, text, there, time_from_wire,
+    WireError, code, layer_from_wire, layer_to_wire, list, severity_from_wire, severity_to_wire, some_text, text, there, time_from_wire,
     time_to_wire,
 };
 
@@ -31,7 +31,7 @@ pub fn cause_to_wire(cause: &PresentCause) -> pb::PresentCause {
 pub fn cause_from_wire(cause: pb::PresentCause) -> Result<PresentCause, WireError> {
     Ok(PresentCause {
         case_id: some_text("case_id", cause.case_id)?,
-        code: some_text("code", cause.code)?,
+        code: code("code", cause.code)?,
         title: text("title", cause.title)?,
         severity: severity_from_wire(cause.severity)?,
         layer: layer_from_wire(cause.layer)?,
@@ -39,8 +39,8 @@ pub fn cause_from_wire(cause: pb::PresentCause) -> Result<PresentCause, WireErro
         since: time_from_wire(there("since", cause.since)?)?,
         message: text("message", cause.message)?,
         evidence: list("evidence", cause.evidence, evidence_from_wire)?,
-        explains: list("explains", cause.explains, |code| some_text("explains", code))?,
-        explained_by: list("explained_by", cause.explained_by, |code| some_text("explained_by", code))?,
+        explains: list("explains", cause.explains, |text| code("explains", text))?,
+        explained_by: list("explained_by", cause.explained_by, |text| code("explained_by", text))?,
         remedy: list("remedy", cause.remedy, remedy_from_wire)?,
     })
 }

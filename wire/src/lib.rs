@@ -19,6 +19,8 @@ pub use words::{
 
 /// Most causes, evidence entries, codes or steps taken in one list.
 pub const LIST_MAX: usize = 1024;
+/// Longest code of a cause, bytes.
+pub const CODE_MAX: usize = 64;
 /// Longest text taken in one field, bytes.
 pub const TEXT_MAX: usize = 64 << 10;
 
@@ -47,6 +49,12 @@ pub enum WireError {
         /// Nanoseconds.
         nanos: i32,
     },
+    /// A code with other characters than a cause's has, or too long.
+    #[error("{field} is no cause's code: a-z, 0-9 and -, at most {CODE_MAX} characters")]
+    Code {
+        /// Its name in the `.proto` file.
+        field: &'static str,
+    },
     /// More than is taken.
     #[error("{field} is too large: {size}, at most {most}")]
     TooLarge {
@@ -65,6 +73,18 @@ fn text(field: &'static str, text: String) -> Result<String, WireError> {
 
 fn some_text(field: &'static str, value: String) -> Result<String, WireError> {
     if value.is_empty() { Err(WireError::Missing { field }) } else { text(field, value) }
+}
+
+/// A cause's code: what the catalogue allows and nothing else, since it is printed, used in keys and compared.
+fn code(field: &'static str, value: String) -> Result<String, WireError> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if value.is_empty() {
+        Err(WireError::Missing { field })
+    } else if value.len() > CODE_MAX || !value.bytes().all(plain) {
+        Err(WireError::Code { field })
+    } else {
+        Ok(value)
+    }
 }
 
 fn list<W, T>(field: &'static str, list: Vec<W>, each: impl FnMut(W) -> Result<T, WireError>) -> Result<Vec<T>, WireError> {

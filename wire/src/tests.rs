@@ -73,6 +73,10 @@ fn what_is_missing_unknown_or_too_large_is_refused_by_name() {
     assert_eq!(wrong(|d| d.causes[0].layer = -1), "layer is -1, which stands for nothing in this version");
     assert_eq!(wrong(|d| d.causes[0].message = "x".repeat(TEXT_MAX + 1)), "message is too large: 65537, at most 65536");
     assert_eq!(wrong(|d| d.causes = vec![d.causes[0].clone(); LIST_MAX + 1]), "causes is too large: 1025, at most 1024");
+    let no_code = "code is no cause's code: a-z, 0-9 and -, at most 64 characters";
+    assert_eq!(wrong(|d| d.causes[0].code = "\u{1b}]52;c;x".into()), no_code);
+    assert_eq!(wrong(|d| d.causes[0].code = "x".repeat(65)), no_code);
+    assert!(wrong(|d| d.causes[0].explained_by = vec!["A B".into()]).starts_with("explained_by is no cause's code"));
     assert!(wrong(|d| d.at = Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 })).contains("out of range"));
     assert!(wrong(|d| d.at = Some(prost_types::Timestamp { seconds: 0, nanos: -1 })).contains("out of range"));
 }

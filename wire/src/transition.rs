@@ -2,7 +2,7 @@ use nodewhy_diagnosis::model::Transition;
 use nodewhy_proto::v1 as pb;
 
 use crate::{
-    WireError, cause_from_wire, cause_to_wire, some_text, text, there, time_from_wire, time_to_wire, transition_kind_from_wire,
+    WireError, cause_from_wire, cause_to_wire, code, some_text, text, there, time_from_wire, time_to_wire, transition_kind_from_wire,
     transition_kind_to_wire,
 };
 
@@ -27,7 +27,7 @@ pub fn transition_from_wire(transition: pb::Transition) -> Result<Transition, Wi
     Ok(Transition {
         kind: transition_kind_from_wire(transition.kind)?,
         case_id: some_text("case_id", transition.case_id)?,
-        code: some_text("code", transition.code)?,
+        code: code("code", transition.code)?,
         at: time_from_wire(there("at", transition.at)?)?,
         since: time_from_wire(there("since", transition.since)?)?,
         reason: text("reason", transition.reason)?,

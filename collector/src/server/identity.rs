@@ -69,12 +69,15 @@ impl Identity {
         }
     }
 
-    /// About which nodes it may ask. A certificate that bears the name of a node is that node's; `is_node` knows.
-    pub fn may_ask_about(&self, is_node: impl Fn(&str) -> bool) -> Scope {
+    /// About which nodes it may ask. A certificate that bears the name of a node is that node's; `is_node` knows. Where `readers` are
+    /// named, they alone may ask about all, and any other certificate only about nodes of its own names.
+    pub fn may_ask_about(&self, readers: Option<&BTreeSet<String>>, is_node: impl Fn(&str) -> bool) -> Scope {
         match self {
             Self::Local => Scope::All,
             Self::Own => Scope::Only(BTreeSet::new()),
             Self::Node(node) => Scope::Only(BTreeSet::from([node.clone()])),
+            Self::Named(names) if readers.is_some_and(|readers| !readers.is_disjoint(names)) => Scope::All,
+            Self::Named(names) if readers.is_some() => Scope::Only(names.clone()),
             Self::Named(names) => {
                 let nodes: BTreeSet<String> = names.iter().filter(|name| is_node(name)).cloned().collect();
                 if nodes.is_empty() { Scope::All } else { Scope::Only(nodes) }
@@ -114,7 +117,7 @@ mod tests {
         let kubelet = identity("system:node:worker-1", &["worker-2"]);
         assert_eq!(kubelet, Identity::Node("worker-1".into()));
         assert!(kubelet.may_speak_for("worker-1") && !kubelet.may_speak_for("worker-2"));
-        let scope = kubelet.may_ask_about(|_| true);
+        let scope = kubelet.may_ask_about(None, |_| true);
         assert!(scope.holds("worker-1") && !scope.holds("worker-2"));
     }
 
@@ -122,15 +125,25 @@ mod tests {
     fn a_certificate_may_name_its_node_by_common_name_or_alternative_name() {
         let own = identity("worker-1", &["worker-1.example.org"]);
         assert!(own.may_speak_for("worker-1") && own.may_speak_for("worker-1.example.org") && !own.may_speak_for("worker-2"));
-        assert_eq!(own.may_ask_about(|name| name == "worker-1"), Scope::Only(["worker-1".to_owned()].into()));
+        assert_eq!(own.may_ask_about(None, |name| name == "worker-1"), Scope::Only(["worker-1".to_owned()].into()));
     }
 
     #[test]
     fn a_certificate_that_names_no_node_may_ask_about_all_and_speak_for_none_of_them() {
         let admin = identity("alice", &[]);
-        assert_eq!(admin.may_ask_about(|name| name == "worker-1"), Scope::All);
+        assert_eq!(admin.may_ask_about(None, |name| name == "worker-1"), Scope::All);
         assert!(!admin.may_speak_for("worker-1"));
         assert!(!identity("", &[]).may_speak_for("worker-1"));
+    }
+
+    #[test]
+    fn where_readers_are_named_nobody_else_may_ask_about_all() {
+        let readers = BTreeSet::from(["alice".to_owned()]);
+        let ask = |who: &Identity| who.may_ask_about(Some(&readers), |_| false);
+        assert_eq!(ask(&identity("alice", &[])), Scope::All);
+        assert_eq!(ask(&identity("worker-9", &[])), Scope::Only(["worker-9".to_owned()].into()), "a node that was not heard of yet");
+        assert_eq!(ask(&Identity::Node("alice".into())), Scope::Only(["alice".to_owned()].into()), "a kubelet is no reader");
+        assert_eq!(ask(&Identity::Local), Scope::All);
     }
 
     #[test]
