@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nodewhy_proto::v1::{Transition, TransitionKind};
-use support::Node;
 use support::collector::{Collector, listen, words};
 use support::journal_file::JournalFile;
+use support::{Agent, Node};
 
 const ROUNDS: u32 = 12;
 
@@ -57,6 +57,16 @@ fn assert_once_and_in_order(transitions: &[Transition], rounds: u32) {
 
 #[tokio::test]
 async fn kill_9_at_any_point_neither_loses_nor_repeats_a_transition() {
+    ended_again_and_again(Agent::kill).await;
+}
+
+/// A stop writes down what is known by then: also what was read and not judged yet, since the cursor is behind it.
+#[tokio::test]
+async fn a_stop_at_any_point_neither_loses_nor_repeats_a_transition() {
+    ended_again_and_again(Agent::stop).await;
+}
+
+async fn ended_again_and_again(end: fn(&mut Agent)) {
     let (listener, address) = listen().await;
     let collector = Collector::serve(listener, 5).await;
     let node = Arc::new(Node::new(Some(address)));
@@ -73,7 +83,7 @@ async fn kill_9_at_any_point_neither_loses_nor_repeats_a_transition() {
                 if over.load(Ordering::Acquire) {
                     return;
                 }
-                agent.kill();
+                end(&mut agent);
                 kills.fetch_add(1, Ordering::AcqRel);
                 agent = node.start();
             }
@@ -85,7 +95,7 @@ async fn kill_9_at_any_point_neither_loses_nor_repeats_a_transition() {
     over.store(true, Ordering::Release);
     killer.thread().unpark();
     killer.join().unwrap();
-    assert!(kills.load(Ordering::Acquire) >= 5, "the agent was hardly killed: {kills:?}");
+    assert!(kills.load(Ordering::Acquire) >= 5, "the agent was hardly ended: {kills:?}");
     assert_once_and_in_order(&collector.transitions(), ROUNDS);
     assert!(!node.log().contains("panicked"), "{}", node.log());
 }

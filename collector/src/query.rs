@@ -4,6 +4,7 @@ mod convert;
 mod watch;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use nodewhy_proto::v1 as pb;

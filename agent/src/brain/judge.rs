@@ -55,6 +55,7 @@ impl Appended {
 impl Brain {
     pub(super) fn judge(&mut self) {
         let now = Timestamp::now();
+        self.hearing.at(self.start.journal.read_up_to(), &mut self.facts, Instant::now(), now);
         if let Some(read_up_to) = self.read_up_to.take()
             && self.facts.known(s::LOGS_JOURNAL_READABLE) == Some(true)
         {
@@ -159,8 +160,10 @@ impl Brain {
         self.outputs.to_sync.notify_one();
     }
 
-    /// At the end: what is known goes into the spool.
+    /// At the end: what is known goes into the spool. Sightings that no judgement has taken in yet go with it: they lie before the cursor
+    /// and would not be read again.
     pub(super) fn save(&mut self) {
+        self.state.see(&self.start.catalogue, &std::mem::take(&mut self.waiting));
         if self.appended.due().is_some() {
             self.append(None);
         }

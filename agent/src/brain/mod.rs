@@ -4,6 +4,7 @@
 //! the journal's cursor up to which the state has taken everything in. After a kill at any point the agent goes on from the last entry:
 //! what was not in it is read from the journal again and judged again, with the same result.
 
+mod deaf;
 mod hurry;
 mod judge;
 mod settle;
@@ -27,6 +28,7 @@ use crate::schedule::{Looked, Order};
 use crate::ship::Link;
 use crate::spool::Spool;
 
+use deaf::Hearing;
 use hurry::Hurry;
 use settle::Settling;
 
@@ -117,6 +119,7 @@ pub struct Brain {
     attached: bool,
     /// The journal has been read and taken in up to here.
     read_up_to: Option<Timestamp>,
+    hearing: Hearing,
     disk_error: Option<String>,
     appended: judge::Appended,
 }
@@ -145,6 +148,7 @@ impl Brain {
             reported_at: None,
             attached: false,
             read_up_to: None,
+            hearing: Hearing::new(Instant::now()),
             disk_error: None,
             appended: judge::Appended::default(),
         }

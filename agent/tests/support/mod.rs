@@ -120,6 +120,13 @@ pub struct Agent(pub Child);
 
 impl Agent {
     /// kill -9.
+    /// As systemd stops it: SIGTERM, and it ends by itself.
+    pub fn stop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).expect("a pid"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        self.0.wait().expect("it ends");
+    }
+
     pub fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();

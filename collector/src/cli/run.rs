@@ -54,7 +54,8 @@ async fn daemon(config: Config) -> anyhow::Result<()> {
     let (store_in, presence_in) = (store.clone(), presence.clone());
     let ingest =
         Ingest { store: store_in, presence: presence_in, plan: plan.clone(), refusals: refusals.clone(), shutdown: shutdown.clone() };
-    let query = Query { store: store.clone(), presence: presence.clone(), shutdown: shutdown.clone() };
+    let readers = config.tls.as_ref().and_then(|tls| tls.readers.clone()).map(Arc::new);
+    let query = Query { store: store.clone(), presence: presence.clone(), readers, shutdown: shutdown.clone() };
     let address = listener.address();
     let how = if config.tls.is_some() { "TLS, client certificates" } else { "plain, this machine only" };
     tracing::info!(%address, data = %config.data_dir.display(), nodes = presence.count(), "listening ({how})");

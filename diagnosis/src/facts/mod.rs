@@ -106,6 +106,9 @@ pub struct Fact {
     pub read_at: Timestamp,
 }
 
+/// Looks come back within their deadlines, or are not listened to any more; those are shorter than this.
+const LATE: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+
 /// Everything the checks have reported, the latest per path. Flat inside, a tree to CEL and in JSON.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
@@ -168,9 +171,16 @@ impl Facts {
     }
 
     /// Takes over everything `update` reports on; paths it is silent about stay as they are. Returns whether any value or reason changed.
+    ///
+    /// What was read before the fact that is there (a slow look that comes back after a signal) says nothing new and is left out. Older by
+    /// more than looks ever take is not older: the clock was set back.
     pub fn absorb(&mut self, update: Facts) -> bool {
         let mut changed = false;
         for (path, fact) in update.by_path {
+            let before = |old: &Fact| old.read_at.duration_since(fact.read_at);
+            if self.by_path.get(path).is_some_and(|old| before(old).is_positive() && before(old) <= LATE) {
+                continue;
+            }
             let same = self.by_path.get(path).is_some_and(|old| old.value == fact.value);
             changed |= !same;
             self.by_path.insert(path, fact);
@@ -181,5 +191,31 @@ impl Facts {
     /// All facts in the order of their paths.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Fact)> {
         self.by_path.iter().map(|(path, fact)| (*path, fact))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(second: i64, running: bool) -> Facts {
+        let mut facts = Facts::new();
+        facts.set(schema::KUBELET_UNIT_RUNNING, Timestamp::from_second(second).expect("a time"), running);
+        facts
+    }
+
+    #[test]
+    fn a_look_that_began_before_what_is_known_was_read_changes_nothing() {
+        let mut facts = said(100, false);
+        assert!(!facts.absorb(said(99, true)));
+        assert_eq!(facts, said(100, false));
+        assert!(facts.absorb(said(100, true)), "of the same moment the later word counts");
+    }
+
+    #[test]
+    fn after_the_clock_was_set_back_new_facts_count() {
+        let mut facts = said(10_000, false);
+        assert!(facts.absorb(said(100, true)));
+        assert_eq!(facts, said(100, true));
     }
 }
