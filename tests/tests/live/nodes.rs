@@ -14,12 +14,11 @@ fn a_node_runs_units_and_keeps_what_they_say_and_how_they_ended() {
         world.node.run(&["systemctl", "start", "fails.service"])?;
         until("the unit has failed", Duration::from_secs(10), async || {
             let state = world.node.unit_properties("fails.service", &["ActiveState", "Result", "ExecMainStatus"])?;
-            Ok((state == ["failed", "exit-code", "7"]).then_some(()))
+            let said = world.node.run(&["journalctl", "-u", "fails.service", "-o", "cat"])?;
+            ensure!(state == ["failed", "exit-code", "7"] && said.contains("last words"), "{state:?} {said}");
+            Ok(Some(()))
         })
-        .await?;
-        let said = world.node.run(&["journalctl", "-u", "fails.service", "-o", "cat"])?;
-        ensure!(said.contains("last words"), "{said}");
-        Ok(())
+        .await
     });
 }
 

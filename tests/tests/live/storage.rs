@@ -5,7 +5,7 @@ use std::time::Duration;
 use nodewhy_tests::node::NodeFs;
 use nodewhy_tests::world::{Shape, World, live};
 
-use crate::support::story;
+use crate::support::story_that_says;
 
 /// A look every 10 s.
 const NAMED_WITHIN: Duration = Duration::from_secs(20);
@@ -21,7 +21,7 @@ fn nodefs_full() {
         let break_it =
             async |world: &mut World| world.node.sh("dd if=/dev/zero of=/var/lib/kubelet/filler bs=1M status=none || true").map(drop);
         let mend_it = async |world: &mut World| world.node.sh("rm /var/lib/kubelet/filler").map(drop);
-        story(world, "disk-pressure", NAMED_WITHIN, break_it, mend_it).await.map(drop)
+        story_that_says(world, "disk-pressure", "/var/lib/kubelet", NAMED_WITHIN, break_it, mend_it).await.map(drop)
     });
 }
 
@@ -33,7 +33,7 @@ fn out_of_inodes() {
             world.node.sh(script).map(drop)
         };
         let mend_it = async |world: &mut World| world.node.sh("rm -r /var/lib/kubelet/many").map(drop);
-        story(world, "inode-exhaustion", NAMED_WITHIN, break_it, mend_it).await.map(drop)
+        story_that_says(world, "inode-exhaustion", "/var/lib/kubelet", NAMED_WITHIN, break_it, mend_it).await.map(drop)
     });
 }
 
@@ -42,6 +42,6 @@ fn remounted_read_only() {
     live(shape(), async |world| {
         let break_it = async |world: &mut World| world.node.run(&["mount", "-o", "remount,ro", "/var/lib/kubelet"]).map(drop);
         let mend_it = async |world: &mut World| world.node.run(&["mount", "-o", "remount,rw", "/var/lib/kubelet"]).map(drop);
-        story(world, "readonly-filesystem", NAMED_WITHIN, break_it, mend_it).await.map(drop)
+        story_that_says(world, "readonly-filesystem", "/var/lib/kubelet", NAMED_WITHIN, break_it, mend_it).await.map(drop)
     });
 }
