@@ -45,7 +45,7 @@ links:
 
 scripts:
 	@scripts/install-packages check
-	shellcheck --external-sources $(filter-out %.py,$(wildcard scripts/*)) .ci/run
+	shellcheck --external-sources $(filter-out %.py,$(wildcard scripts/*)) tests/make-base.sh .ci/run
 
 units:
 	@scripts/check-units
