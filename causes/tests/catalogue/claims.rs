@@ -59,6 +59,15 @@ fn a_line_from_another_program_is_not_taken_for_the_kubelets() {
 
 /// Lines that a healthy node prints; each looks like a cause and is none.
 const HARMLESS: &[(Source, &str)] = &[
+    // An aggregated API without its server, a webhook with another certificate: not the API server.
+    (
+        Source::ControlPlane,
+        r#"E0412 08:01:17.300121       1 available_controller.go:527] v1beta1.metrics.k8s.io failed with: failing or missing response from https://10.43.12.3:443/apis/metrics.k8s.io/v1beta1: Get "https://10.43.12.3:443/apis/metrics.k8s.io/v1beta1": tls: failed to verify certificate: x509: certificate signed by unknown authority"#,
+    ),
+    (
+        Source::ControlPlane,
+        r#"W0412 08:01:19.104431       1 dispatcher.go:225] rejected by webhook "pods.example.org": failed calling webhook "pods.example.org": Post "https://hook.tools.svc:443/api/v1/check?timeout=10s": x509: certificate signed by unknown authority"#,
+    ),
     (
         Source::Kubelet,
         r#"E1122 00:51:54.600210    7147 kubelet.go:2661] "Skipping pod synchronization" err="[container runtime status check may not have completed yet, PLEG is not healthy: pleg has yet to be successful]""#,
