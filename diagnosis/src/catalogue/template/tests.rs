@@ -62,6 +62,8 @@ fn values_are_worded_by_what_they_are() {
         ("{{kubelet.flags}}", "v=2, x=y"),
         ("{{kubelet.flags.v}}", "2"),
         ("{{clock.skew_seconds}}, {{1.0 / 3.0}}, {{2.0}}", "12.5, 0.333, 2"),
+        // What rounds to nothing has no sign.
+        ("{{-0.0004}}, {{0.0 - 0.0}}, {{-0.002}}, {{-10.0}}", "0, 0, -0.002, -10"),
         ("failSwapOn is {{kubelet.config.fail_swap_on}}", "failSwapOn is true"),
         ("{{captures.flag}}: {{sighting.count}} times since {{sighting.first_at}}", "--frob: 3 times since 1970-01-01T00:00:01Z"),
         ("{{has(kubelet.unit.name) ? kubelet.unit.name : 'kubelet'}}", "kubelet.service"),

@@ -89,6 +89,8 @@ fn bytes(count: i64) -> String {
 
 fn number(value: f64) -> String {
     let text = format!("{value:.3}");
+    // What rounds to nothing has no sign.
+    let text = if text == "-0.000" { "0.000".to_owned() } else { text };
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
