@@ -54,6 +54,9 @@ struct Step {
     /// Message of the first root.
     #[serde(default)]
     message: Option<String>,
+    /// One of the commands that mend the first root.
+    #[serde(default)]
+    run: Option<String>,
     /// Causes that were a root at any moment of the step; by default those in `roots`.
     #[serde(default)]
     roots_meanwhile: Option<BTreeSet<String>>,
@@ -211,6 +214,13 @@ fn compare(step: &Step, before: &Diagnosis, after: &Diagnosis, meanwhile: &Meanw
         let got = after.causes.first().map_or("", |cause| cause.message.as_str());
         if wanted != got {
             return differs("message", wanted.clone(), got.to_owned());
+        }
+    }
+    if let Some(wanted) = &step.run {
+        let got: Vec<_> =
+            after.causes.first().map(|cause| &cause.remedy[..]).unwrap_or_default().iter().filter_map(|step| step.run.as_ref()).collect();
+        if !got.contains(&wanted) {
+            return differs("run", wanted.clone(), format!("{got:?}"));
         }
     }
     let was = before.causes.iter().any(|cause| cause.code == code);
