@@ -134,6 +134,8 @@ impl SwapLock {
     /// The lock file cannot be made.
     pub fn take(exclusive: bool) -> Result<Self> {
         let how = if exclusive { FlockArg::LockExclusive } else { FlockArg::LockShared };
+        // Whoever waits stands in the door, so that those who come later and may run together do not keep one out who has to be alone.
+        let _door = lock(&cache_dir().join("swap.door"), FlockArg::LockExclusive)?;
         lock(&cache_dir().join("swap.lock"), how)?.map(Self).context("the lock on the machine's swap is not to be had")
     }
 }

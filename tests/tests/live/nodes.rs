@@ -9,7 +9,7 @@ use nodewhy_tests::world::{Shape, live};
 #[test]
 fn a_node_runs_units_and_keeps_what_they_say_and_how_they_ended() {
     live(Shape { not_kubernetes: true, ..Shape::default() }, async |world| {
-        world.node.write("/etc/systemd/system/fails.service", "[Service]\nType=exec\nExecStart=sh -c 'echo last words; exit 7'\n")?;
+        world.node.write("/etc/systemd/system/fails.service", "[Service]\nExecStart=sh -c 'echo last words; exit 7'\n")?;
         world.node.run(&["systemctl", "daemon-reload"])?;
         world.node.run(&["systemctl", "start", "fails.service"])?;
         until("the unit has failed", Duration::from_secs(10), async || {
