@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use fate::Fate;
 use script::Script;
@@ -51,8 +51,20 @@ async fn run() -> ExitCode {
     }
 }
 
+/// At SIGUSR1, what a kubelet says once that cannot pull an image: a fault that only the log tells of.
+async fn say_image_not_pulled(mut asked: Signal, voice: Arc<Voice>) {
+    let said = Script::of(script::IMAGE_PULL_FAILED).only_with(&["\"Failed to pull image\""]);
+    let (once, _) = said.split_after_first();
+    while asked.recv().await.is_some() {
+        voice.play(&once).await;
+    }
+}
+
 async fn live(settings: Arc<settings::Settings>, voice: Arc<Voice>, port: std::net::TcpListener) -> ExitCode {
-    let Ok(mut asked_to_end) = signal(SignalKind::terminate()) else { return ExitCode::from(2) };
+    let (Ok(mut asked_to_end), Ok(asked_to_say)) = (signal(SignalKind::terminate()), signal(SignalKind::user_defined1())) else {
+        return ExitCode::from(2);
+    };
+    tokio::spawn(say_image_not_pulled(asked_to_say, Arc::clone(&voice)));
     let (begin, rest) = Script::of(script::HEALTHY).split_before(LISTENING);
     voice.play(&begin).await;
     serve::kubelet_port(port);

@@ -18,6 +18,7 @@ pub(crate) const KUBECONFIG_MALFORMED: &str = log!("kubeconfig-malformed");
 pub(crate) const CLIENT_CERTIFICATE_EXPIRED: &str = log!("client-cert-expired-bootstrap-missing");
 pub(crate) const CRI_SOCKET_MISSING: &str = log!("cri-socket-missing");
 pub(crate) const CONTAINERD_STOPPED: &str = log!("containerd-stopped-while-running");
+pub(crate) const IMAGE_PULL_FAILED: &str = log!("pod-image-pull-fail");
 pub(crate) const PORT_IN_USE: &str = log!("port-10250-in-use");
 pub(crate) const NODEFS_PRESSURE: &str = log!("eviction-nodefs-pressure");
 
@@ -59,6 +60,13 @@ impl Script {
         let at = self.lines.iter().position(|line| line.text.contains(words)).unwrap_or(self.lines.len());
         let mut lines = self.lines;
         let rest = lines.split_off(at);
+        (Self { lines }, Self { lines: rest }.counted_from_its_first())
+    }
+
+    /// The first line, and the rest.
+    pub(crate) fn split_after_first(self) -> (Self, Self) {
+        let mut lines = self.lines;
+        let rest = lines.split_off(lines.len().min(1));
         (Self { lines }, Self { lines: rest }.counted_from_its_first())
     }
 
