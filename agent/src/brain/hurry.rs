@@ -75,7 +75,7 @@ fn checks_of(cause: &Cause) -> BTreeSet<&'static str> {
     for sign in &cause.signs {
         match sign {
             Sign::Fact(sign) => paths.extend(&sign.expr.paths),
-            Sign::Log(sign) => paths.extend(sign.ends.iter().flat_map(|expr| &expr.paths)),
+            Sign::Log(sign) => paths.extend(sign.ends.iter().chain(sign.only_if.as_deref()).flat_map(|expr| &expr.paths)),
         }
     }
     paths.extend(cause.absent.iter().flat_map(|expr| &expr.paths));

@@ -29,6 +29,8 @@ pub struct Expr {
     pub source: String,
     /// Fact paths it reads.
     pub paths: Vec<&'static str>,
+    /// It reads `captures` or `sighting`.
+    pub(crate) reads_sighting: bool,
     root: node::Node,
 }
 
@@ -75,7 +77,7 @@ pub enum ExprError {
     #[error("{0}")]
     Type(String),
     /// `captures` and `sighting` outside of a log sign's reach.
-    #[error("`{0}` is known only in `ends`, `message` and `remedy`")]
+    #[error("`{0}` is known only in `only_if`, `ends`, `message` and `remedy`")]
     NoSighting(String),
 }
 
@@ -99,8 +101,10 @@ impl Expr {
         if !matches!(ty, Ty::Bool | Ty::Any) {
             return Err(ExprError::Type(format!("a condition must be true or false; this is {}", ty.words())));
         }
+        // It is right with `variables`; so it can only be wrong without them for want of a sighting.
+        let reads_sighting = check::check(&expression, Variables::Facts).is_err();
         let root = node::compile(&expression)?;
-        Ok(Self { source: source.to_owned(), paths: paths(&facts), root })
+        Ok(Self { source: source.to_owned(), paths: paths(&facts), reads_sighting, root })
     }
 }
 

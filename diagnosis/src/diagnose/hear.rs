@@ -11,6 +11,10 @@ impl State {
     /// Takes sightings in without judging: nothing is opened by it, the next [`super::diagnose`] does that. Those of causes that are not
     /// in the catalogue say nothing.
     pub fn see(&mut self, catalogue: &Catalogue, sightings: &[Sighting]) {
+        self.hear(catalogue, sightings.iter());
+    }
+
+    pub(super) fn hear<'a>(&mut self, catalogue: &Catalogue, sightings: impl Iterator<Item = &'a Sighting>) {
         for sighting in sightings {
             let Some(cause) = catalogue.cause(&sighting.code) else { continue };
             let Some(sign @ Sign::Log(log)) = cause.signs.get(sighting.sign) else { continue };

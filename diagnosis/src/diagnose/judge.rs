@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::hear::forget_changed_signs;
-use super::state::{Held, Watched, fingerprint};
+use super::state::{Heard, Held, Watched, fingerprint};
 use super::{Look, Mode, REMOVED};
-use crate::catalogue::{Cause, LogSign, Scope, Sign, Tri, Truth};
+use crate::catalogue::{Catalogue, Cause, Expr, LogSign, Scope, Sighting, Sign, Spoken, Tri, Truth};
 use crate::facts::{Missing, MissingKind, Value, schema};
 
 /// Facts that keep something from being known.
@@ -145,14 +145,32 @@ fn fact_signs(look: &Look<'_>, cause: &Cause, watched: &mut Watched) -> FactSign
     found
 }
 
+/// Whether a sighting may be heard. What is known now not to concern this node by what *it* names (another device than the node's own) must
+/// not stand in the place of an earlier one that does. Where the rule reads facts alone, all are kept: the facts may be others later.
+pub(super) fn concerns(look: &Look<'_>, catalogue: &Catalogue, sighting: &Sighting) -> bool {
+    let sign = catalogue.cause(&sighting.code).and_then(|cause| cause.signs.get(sighting.sign));
+    let Some(Sign::Log(LogSign { only_if: Some(rule), .. })) = sign else { return true };
+    if !rule.reads_sighting {
+        return true;
+    }
+    let spoken = Spoken { captures: &sighting.captures, count: 1, first_at: sighting.at, last_at: sighting.at, text: &sighting.text };
+    may_hold(look, rule, Scope { spoken: Some(spoken), ..Scope::facts(&look.seen) })
+}
+
+fn may_hold(look: &Look<'_>, rule: &Expr, scope: Scope<'_>) -> bool {
+    matches!(rule.tri(&scope, &look.wake), Tri::True | Tri::Unknown)
+}
+
 /// Log signs that hold: seen often enough, and not of something that does not concern this node.
 fn log_signs(look: &Look<'_>, cause: &Cause, watched: &Watched) -> Vec<u16> {
-    let scope = Scope::facts(&look.seen);
-    let concerns = |index: u16| match cause.signs.get(usize::from(index)) {
-        Some(Sign::Log(log)) => log.only_if.as_ref().is_none_or(|rule| matches!(rule.tri(&scope, &look.wake), Tri::True | Tri::Unknown)),
+    let concerns = |index: u16, heard: &Heard| match cause.signs.get(usize::from(index)) {
+        Some(Sign::Log(log)) => {
+            let scope = Scope { spoken: Some(heard.spoken()), ..Scope::facts(&look.seen) };
+            log.only_if.as_ref().is_none_or(|rule| may_hold(look, rule, scope))
+        }
         _ => false,
     };
-    let holding = watched.logs.iter().filter(|(index, heard)| heard.reached && concerns(**index));
+    let holding = watched.logs.iter().filter(|(index, heard)| heard.reached && concerns(**index, heard));
     holding.map(|(index, _)| *index).collect()
 }
 

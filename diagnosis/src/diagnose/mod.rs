@@ -71,7 +71,7 @@ pub fn diagnose(catalogue: &Catalogue, view: &View<'_>, prior: &State) -> Outcom
     let derived = derive(view.facts, now);
     let look = Look::new(view, Seen::new(view.facts, &derived, now));
     let mut state = prior.clone();
-    state.see(catalogue, view.sightings);
+    state.hear(catalogue, view.sightings.iter().filter(|sighting| judge::concerns(&look, catalogue, sighting)));
     let mut found = judge_all(&look, catalogue, &mut state);
 
     let mut transitions: Vec<Transition> = Vec::new();

@@ -100,7 +100,7 @@ fn log_sign(place: Place, raw: RawLog) -> Result<LogSign, Refused> {
     }
     let (count, within) = count_within(raw.count.as_ref(), raw.within.as_ref())?;
     let ends = raw.ends.as_ref().map(|ends| expr("ends", ends, Variables::Sighting)).transpose()?;
-    let only_if = raw.only_if.as_ref().map(|rule| expr("only_if", rule, Variables::Facts).map(Box::new)).transpose()?;
+    let only_if = raw.only_if.as_ref().map(|rule| expr("only_if", rule, Variables::Sighting).map(Box::new)).transpose()?;
     let quiet_for = raw.quiet_for.as_ref().map(|text| duration("quiet_for", text)).transpose()?;
     if ends.is_none() && quiet_for.is_none() {
         return Err((place, LoadProblem::NoEnd));

@@ -128,6 +128,26 @@ fn a_log_sign_that_does_not_concern_the_node_is_none_but_not_knowing_does_not_hi
 }
 
 #[test]
+fn a_sighting_of_a_thing_that_is_not_the_nodes_does_not_hide_an_earlier_one_that_is() {
+    let only_if =
+        "signs: [{log: {from: [kernel], match: 'error on (?P<device>[a-z]+)', only_if: 'captures.device in swap.units', quiet_for: 10m}}]";
+    let says = |prepare: &dyn Fn(&mut Lab), devices: &[&str]| {
+        let mut lab = Lab::of(only_if);
+        prepare(&mut lab);
+        for (at, device) in devices.iter().enumerate() {
+            lab.hear_with(at as f64, "it", 0, &format!("error on {device}"), &[("device", device)]);
+        }
+        let causes = lab.look(5.0).diagnosis.causes;
+        causes.first().map(|cause| cause.evidence[0].quote.clone())
+    };
+    let known = |lab: &mut Lab| lab.set(0.0, SWAP_UNITS, vec!["sda".to_owned()]);
+    assert_eq!(says(&known, &["sdz"]), None);
+    assert_eq!(says(&known, &["sda", "sdz"]).as_deref(), Some("error on sda"));
+    let unknown = |lab: &mut Lab| lab.miss(0.0, SWAP_UNITS, MissingKind::Hung);
+    assert_eq!(says(&unknown, &["sdz"]).as_deref(), Some("error on sdz"));
+}
+
+#[test]
 fn not_being_able_to_look_opens_nothing_and_is_told() {
     for kind in [MissingKind::NotYet, MissingKind::Denied, MissingKind::Hung, MissingKind::Failed] {
         let mut lab = Lab::of(FACT);
