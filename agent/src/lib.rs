@@ -10,6 +10,7 @@ pub mod config;
 #[allow(clippy::disallowed_methods, reason = "the door itself")]
 pub mod host;
 pub mod identity;
+pub mod mount_watch;
 pub mod notify;
 pub mod schedule;
 #[allow(clippy::disallowed_methods, reason = "the agent's own certificates")]

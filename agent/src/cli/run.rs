@@ -23,7 +23,7 @@ use crate::schedule::{self, Scheduler};
 use crate::ship::{Link, Shipper};
 use crate::spool::{Recovered, Spool};
 use crate::watch::Watch;
-use crate::{catalogue, checks};
+use crate::{catalogue, checks, mount_watch};
 
 /// Each of two segments; reports of about 5 kB wait there while the collector is away.
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -78,6 +78,7 @@ async fn daemon(host: Arc<Host>, config: Config) -> anyhow::Result<()> {
     let (orders, ordered) = mpsc::channel(256);
     let mut scheduler = Scheduler::new(Arc::clone(&host), checks, facts.clone(), ordered, looked_in);
     tokio::spawn(async move { scheduler.run().await });
+    tokio::spawn(mount_watch::run(Arc::clone(&host), orders.clone()));
 
     let (known, knowing) = watch::channel(Arc::new(facts.clone()));
     let (units_in, units) = mpsc::channel(64);

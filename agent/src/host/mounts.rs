@@ -4,15 +4,22 @@
 //! read-only. So what is mounted how is read from /proc/1/mountinfo, and only sizes come from statvfs.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nodewhy_diagnosis::{Missing, MissingKind};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
 use super::Host;
 use super::files::{ReadError, os_words};
+
+/// The table of mounts as PID 1 sees it.
+const MOUNTS: &str = "/proc/1/mountinfo";
 
 /// A line of mountinfo (proc(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +34,20 @@ pub struct Mount {
     pub device: String,
     /// Read-only by this mount or by the file system itself (errors=remount-ro).
     pub read_only: bool,
+    /// The option by which ext4 says that it takes no writes any more although it is mounted `rw` (6.15 and later).
+    pub stopped: Option<&'static str>,
+}
+
+/// Options of [`Mount::stopped`]: fs/ext4/super.c _ext4_show_options.
+const STOPPED: [&str; 2] = ["emergency_ro", "shutdown"];
+
+/// How a file system answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its space.
+    pub space: Result<Space, Missing>,
+    /// A look at the directory itself fails with EIO: the device is gone, or the file system was shut down.
+    pub gives_io_errors: bool,
 }
 
 /// Space of a file system.
@@ -64,22 +85,53 @@ impl Drop for Inside {
     }
 }
 
+/// Tells when the table of mounts changes (proc(5), /proc/pid/mountinfo). Nothing runs while nothing changes.
+#[derive(Debug)]
+pub struct MountChanges(AsyncFd<File>);
+
+impl MountChanges {
+    /// Comes back after a change. Those since the last call count as one; those before [`Host::mount_changes`] do not count.
+    ///
+    /// # Errors
+    /// The runtime is going down.
+    pub async fn next(&mut self) -> io::Result<()> {
+        // fs/proc_namespace.c mounts_poll says EPOLLPRI once after each change, and that it can be read always.
+        self.0.ready(Interest::PRIORITY).await?.clear_ready();
+        Ok(())
+    }
+}
+
 impl Host {
+    /// Begins to follow the table of mounts that [`Host::mounts`] reads.
+    ///
+    /// # Errors
+    /// It cannot be opened, or cannot be waited for (a root that is no real one).
+    #[expect(deprecated, reason = "sound for a File, which owns its descriptor; what replaces it is unsafe for all")]
+    pub fn mount_changes(&self) -> Result<MountChanges, ReadError> {
+        let failed = |did| move |source| ReadError { did, path: MOUNTS.into(), source };
+        let file = File::open(self.resolve(MOUNTS)?).map_err(failed("open"))?;
+        AsyncFd::with_interest(file, Interest::PRIORITY).map(MountChanges).map_err(failed("poll"))
+    }
+
     /// All mounts, in the order in which they were made.
     ///
     /// # Errors
     /// /proc/1/mountinfo cannot be read; it takes CAP_SYS_PTRACE for another than root.
     pub fn mounts(&self) -> Result<Vec<Mount>, ReadError> {
-        Ok(self.read_text("/proc/1/mountinfo")?.lines().filter_map(parse).collect())
+        Ok(self.read_text(MOUNTS)?.lines().filter_map(parse).collect())
     }
 
-    /// Space of the file system that a path is on. One that does not answer is told as hung, and not asked again until it does.
+    /// How the file system that a path is on answers. One that does not is told as hung, and not asked again until it does.
     ///
     /// # Errors
     /// Why it cannot be known.
-    pub async fn space(&self, absolute: &Path, patience: Duration) -> Result<Space, Missing> {
+    pub async fn ask_file_system(&self, absolute: &Path, patience: Duration) -> Result<Answer, Missing> {
         let (host, path) = (self.clone(), absolute.to_owned());
-        bounded(&self.pending, absolute, patience, move || host.statvfs(&path)).await
+        let work = move || {
+            let is_io_error = |error: &ReadError| error.source.raw_os_error() == Some(nix::libc::EIO);
+            Ok(Answer { space: host.statvfs(&path), gives_io_errors: host.stat(&path).is_err_and(|error| is_io_error(&error)) })
+        };
+        bounded(&self.pending, absolute, patience, work).await
     }
 
     fn statvfs(&self, path: &Path) -> Result<Space, Missing> {
@@ -137,7 +189,9 @@ fn parse(line: &str) -> Option<Mount> {
     let mut rest = after.split(' ');
     let (fstype, source, super_options) = (rest.next()?, rest.next()?, rest.next()?);
     let read_only = [options, super_options].iter().any(|options| options.split(',').any(|option| option == "ro"));
-    Some(Mount { point: unescape(point).into(), source: unescape(source), fstype: fstype.to_owned(), device, read_only })
+    let stopped =
+        STOPPED.into_iter().find(|stopped| fstype.starts_with("ext") && super_options.split(',').any(|option| option == *stopped));
+    Some(Mount { point: unescape(point).into(), source: unescape(source), fstype: fstype.to_owned(), device, read_only, stopped })
 }
 
 fn unescape(text: &str) -> String {
@@ -150,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    const MOUNTS: &str = "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n\
+    const TABLE: &str = "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n\
         23 22 0:21 / /proc rw,nosuid - proc proc rw\n\
         30 22 254:17 / /var/lib/kubelet rw,relatime - ext4 /dev/vdb1 ro,errors=remount-ro\n\
         31 22 254:33 / /mnt/with\\040space ro,relatime - xfs /dev/vdc1 rw\n\
@@ -158,7 +212,7 @@ mod tests {
         garbage\n33 22 0:1 / /cut rw";
 
     fn mounts() -> Vec<Mount> {
-        MOUNTS.lines().filter_map(parse).collect()
+        TABLE.lines().filter_map(parse).collect()
     }
 
     #[test]
@@ -166,6 +220,14 @@ mod tests {
         let all = mounts();
         assert_eq!(all.iter().map(|mount| mount.read_only).collect::<Vec<_>>(), [false, false, true, true, false]);
         assert_eq!(all[3].point, Path::new("/mnt/with space"));
+    }
+
+    #[test]
+    fn an_ext4_that_stopped_writing_says_so() {
+        let line = |options: &str| format!("30 22 8:17 / /var rw - ext4 /dev/sdb1 rw,{options}");
+        assert_eq!(parse(&line("errors=remount-ro,emergency_ro")).unwrap().stopped, Some("emergency_ro"));
+        assert_eq!(parse(&line("shutdown")).unwrap().stopped, Some("shutdown"));
+        assert_eq!(parse(&line("errors=remount-ro")).unwrap().stopped, None);
     }
 
     #[test]
@@ -196,9 +258,11 @@ mod tests {
 
     #[tokio::test]
     async fn this_machine_has_space() {
-        let space = Host::new("/").space(Path::new("/"), Duration::from_secs(5)).await.unwrap();
+        let answer = Host::new("/").ask_file_system(Path::new("/"), Duration::from_secs(5)).await.unwrap();
+        assert!(!answer.gives_io_errors);
+        let space = answer.space.unwrap();
         assert!(space.size_bytes > space.available_bytes);
-        let none = Host::new("/").space(Path::new("/no/such"), Duration::from_secs(5)).await.unwrap_err();
+        let none = Host::new("/").ask_file_system(Path::new("/no/such"), Duration::from_secs(5)).await.unwrap().space.unwrap_err();
         assert_eq!(none.why, "statvfs /no/such: No such file or directory");
     }
 }

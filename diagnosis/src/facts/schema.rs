@@ -198,10 +198,11 @@ facts! {
     MEMORY_TOP "memory.top" Records { name: Text, pid: Int, rss_bytes: Int } "Largest processes; read only while available is below twice the threshold.";
 
     // File systems that the node cannot do without.
-    DISK_FILESYSTEMS "disk.filesystems" Records { role: Text, path: Text, mount_point: Text, device: Text, fstype: Text, size_bytes: Int, available_bytes: Int, threshold_bytes: Int, inodes: Int, inodes_free: Int, threshold_inodes: Int, read_only: Bool, below_bytes: Bool, below_inodes: Bool } "root, nodefs, imagefs, logs: bytes and inodes against the kubelet's own thresholds; read_only as mounted. threshold and below_* only where the kubelet has a threshold (nodefs, imagefs).";
+    DISK_FILESYSTEMS "disk.filesystems" Records { role: Text, path: Text, mount_point: Text, device: Text, fstype: Text, size_bytes: Int, available_bytes: Int, threshold_bytes: Int, inodes: Int, inodes_free: Int, threshold_inodes: Int, read_only: Bool, stopped: Text, below_bytes: Bool, below_inodes: Bool } "root, nodefs, imagefs, logs: bytes and inodes against the kubelet's own thresholds; read_only as mounted, or because the kernel stopped writing to it (stopped says how; empty if it did not). threshold and below_* only where the kubelet has a threshold (nodefs, imagefs).";
     DISK_BELOW_BYTES "disk.below_bytes" Bool "Any of them is below its threshold in bytes.";
     DISK_BELOW_INODES "disk.below_inodes" Bool "Any of them is below its threshold in inodes.";
-    DISK_READ_ONLY "disk.read_only" Bool "Any of them that must be writable is mounted read-only.";
+    DISK_READ_ONLY "disk.read_only" Bool "Any of them that must be writable is mounted read-only, or was stopped by the kernel after an error.";
+    DISK_DEVICES "disk.devices" Texts "Block devices they lie on, by the kernel's names: partitions, logical volumes, and the disks beneath (sda1, sda, dm-0).";
 
     // Process ids.
     PIDS_LIMIT "pids.limit" Int "Smaller of kernel.pid_max and kernel.threads-max.";

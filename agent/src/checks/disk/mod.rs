@@ -1,6 +1,9 @@
 //! File systems that the node cannot do without: space and inodes against the kubelet's thresholds, and read-only.
 
-use std::collections::BTreeMap;
+mod devices;
+mod writable;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,14 +13,15 @@ use nodewhy_diagnosis::{Facts, Missing};
 use super::support::{all_missing, failed, needs, not_applicable};
 use super::{Check, Look, Looking, Stage, quantity};
 use crate::host::Host;
-use crate::host::mounts::{Mount, Space, mount_of};
+use crate::host::mounts::{Answer, Mount, mount_of};
+use writable::writable;
 
 const REPORTS: &[&str] = &["disk"];
 
 /// The check.
 pub(super) const CHECK: Check = Check {
     name: "disk",
-    about: "space, inodes and writability of the file systems of the kubelet, the images, the logs and the root",
+    about: "space, inodes, devices and writability of the file systems of the kubelet, the images, the logs and the root",
     stage: Stage::Look,
     period: Duration::from_secs(10),
     deadline: Duration::from_secs(3),
@@ -57,9 +61,11 @@ fn look(look: Look) -> Looking {
             }
         };
         let patience = look.deadline.mul_f32(0.5);
-        let asking = places.iter().map(|place| look.host.space(&place.path, patience));
-        let spaces = futures_util::future::join_all(asking).await;
-        report(&look, &places, &mounts, spaces)
+        let asking = places.iter().map(|place| look.host.ask_file_system(&place.path, patience));
+        let answers = futures_util::future::join_all(asking).await;
+        // Reads /sys only, which does not hang with a disk.
+        let reporting = tokio::task::spawn_blocking(move || report(&look, &places, &mounts, answers));
+        reporting.await.unwrap_or_else(|panic| all_missing(REPORTS, began_at, &failed(format!("the look itself broke: {panic}"))))
     })
 }
 
@@ -88,25 +94,41 @@ fn existing(host: &Host, path: &str) -> PathBuf {
     host.canonical(above).unwrap_or_else(|_| above.to_owned())
 }
 
-fn report(look: &Look, places: &[Place], mounts: &Result<Vec<Mount>, Missing>, spaces: Vec<Result<Space, Missing>>) -> Facts {
+fn report(look: &Look, places: &[Place], mounts: &Result<Vec<Mount>, Missing>, answers: Vec<Result<Answer, Missing>>) -> Facts {
     let at = look.began_at;
     let thresholds = needs(look, fact::KUBELET_CONFIG_EVICTION_HARD);
     let mut verdicts = Verdicts::default();
+    let mut devices = BTreeSet::new();
     let records: Vec<Record> = places
         .iter()
-        .zip(spaces)
-        .map(|(place, space)| {
+        .zip(answers)
+        .map(|(place, answer)| {
             let record = Record::new().with("role", place.role.to_owned()).with("path", place.path.display().to_string());
-            let record = with_mount(record, place, mounts, &mut verdicts);
-            with_space(record, place, space, &thresholds, &mut verdicts)
+            let record = match mount_at(place, mounts) {
+                Ok(mount) => {
+                    devices.extend(devices::beneath(&look.host, mount));
+                    with_mount(look, record, place, mount, &answer, &mut verdicts)
+                }
+                Err(why) => {
+                    verdicts.read_only.unknown(&why);
+                    record
+                }
+            };
+            with_space(record, place, answer, &thresholds, &mut verdicts)
         })
         .collect();
     let mut facts = Facts::new();
     facts.set(fact::DISK_FILESYSTEMS, at, records);
+    facts.put(fact::DISK_DEVICES, at, mounts.as_ref().map(|_| devices.into_iter().collect()).map_err(Missing::clone));
     facts.put(fact::DISK_READ_ONLY, at, verdicts.read_only.any());
     facts.put(fact::DISK_BELOW_BYTES, at, verdicts.bytes.any());
     facts.put(fact::DISK_BELOW_INODES, at, verdicts.inodes.any());
     facts
+}
+
+fn mount_at<'a>(place: &Place, mounts: &'a Result<Vec<Mount>, Missing>) -> Result<&'a Mount, Missing> {
+    let mounts = mounts.as_ref().map_err(Missing::clone)?;
+    mount_of(mounts, &place.path).ok_or_else(|| failed(format!("/proc/1/mountinfo has no mount for {}", place.path.display())))
 }
 
 /// Yes if any says yes; unknown if none does and any is unknown.
@@ -142,36 +164,43 @@ struct Verdicts {
     inodes: Verdict,
 }
 
-fn with_mount(record: Record, place: &Place, mounts: &Result<Vec<Mount>, Missing>, verdicts: &mut Verdicts) -> Record {
-    let mount = match mounts.as_ref().map(|mounts| mount_of(mounts, &place.path)) {
-        Ok(Some(mount)) => mount,
-        Ok(None) => {
-            verdicts.read_only.unknown(&failed(format!("/proc/1/mountinfo has no mount for {}", place.path.display())));
-            return record;
-        }
-        Err(why) => {
-            verdicts.read_only.unknown(why);
-            return record;
-        }
-    };
-    if place.must_be_writable {
-        verdicts.read_only.say(mount.read_only);
-    }
-    record
+fn with_mount(
+    look: &Look,
+    record: Record,
+    place: &Place,
+    mount: &Mount,
+    answer: &Result<Answer, Missing>,
+    verdicts: &mut Verdicts,
+) -> Record {
+    let gives_io_errors = answer.as_ref().is_ok_and(|answer| answer.gives_io_errors);
+    let record = record
         .with("mount_point", mount.point.display().to_string())
         .with("device", mount.source.clone())
-        .with("fstype", mount.fstype.clone())
-        .with("read_only", mount.read_only)
+        .with("fstype", mount.fstype.clone());
+    match writable(&look.host, &look.known, mount, gives_io_errors) {
+        Ok(found) => {
+            if place.must_be_writable || found.stopped.is_some() {
+                verdicts.read_only.say(found.read_only);
+            }
+            record.with("read_only", found.read_only).with("stopped", found.stopped.unwrap_or_default().to_owned())
+        }
+        Err(why) => {
+            if place.must_be_writable {
+                verdicts.read_only.unknown(&why);
+            }
+            record
+        }
+    }
 }
 
 fn with_space(
     record: Record,
     place: &Place,
-    space: Result<Space, Missing>,
+    answer: Result<Answer, Missing>,
     thresholds: &Result<BTreeMap<String, String>, Missing>,
     verdicts: &mut Verdicts,
 ) -> Record {
-    let space = match space {
+    let space = match answer.and_then(|answer| answer.space) {
         Ok(space) => space,
         Err(why) => {
             if place.signals.is_some() {
@@ -225,88 +254,4 @@ fn with_threshold(mut record: Record, (threshold, below): (&str, &str), found: O
 }
 
 #[cfg(test)]
-mod tests {
-    use nodewhy_diagnosis::MissingKind;
-
-    use super::*;
-    use crate::checks::testing::Node;
-
-    const MOUNTS: &str = "22 1 254:1 / / ro - ext4 /dev/vda1 ro\n30 22 254:17 / /var rw - ext4 /dev/vdb1 rw\n";
-
-    fn node(mounts: &str) -> Node {
-        Node::new()
-            .file("/proc/1/mountinfo", mounts)
-            .file("/var/log/.keep", "")
-            .file("/var/lib/kubelet/.keep", "")
-            .known(fact::KUBELET_CONFIG_ROOT_DIR, "/var/lib/kubelet".to_owned())
-            .known(fact::RUNTIME_IMAGE_FS, "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs".to_owned())
-    }
-
-    fn with_thresholds(node: Node, bytes: &str, inodes: &str) -> Node {
-        let thresholds = [("nodefs.available", bytes), ("nodefs.inodesFree", inodes)];
-        node.known(
-            fact::KUBELET_CONFIG_EVICTION_HARD,
-            thresholds.iter().map(|(signal, value)| ((*signal).to_owned(), (*value).to_owned())).collect(),
-        )
-    }
-
-    fn field(facts: &Facts, role: &str, name: &str) -> Option<Value> {
-        let all = facts.known(fact::DISK_FILESYSTEMS).unwrap();
-        all.iter().find(|record| record.get("role") == Some(&Value::Text(role.into()))).unwrap().get(name).cloned()
-    }
-
-    #[test]
-    fn space_is_measured_against_the_kubelets_thresholds() {
-        let facts = with_thresholds(node(MOUNTS), "1", "1").look(&CHECK);
-        assert_eq!(facts.known(fact::DISK_BELOW_BYTES), Some(false));
-        assert_eq!(field(&facts, "nodefs", "threshold_bytes"), Some(Value::Int(1)));
-        assert_eq!(field(&facts, "nodefs", "mount_point"), Some(Value::Text("/var".into())));
-        assert_eq!(field(&facts, "imagefs", "path"), Some(Value::Text("/var/lib".into())), "the store is not made yet");
-        assert_eq!(field(&facts, "logs", "threshold_bytes"), None);
-        let full = with_thresholds(node(MOUNTS), "8Ei", "0%").look(&CHECK);
-        assert!(full.value("disk.below_bytes").is_ok() || quantity::parse("8Ei").is_none());
-        let full = with_thresholds(node(MOUNTS), "7Ei", "0%").look(&CHECK);
-        assert_eq!(full.known(fact::DISK_BELOW_BYTES), Some(true));
-        assert_eq!(full.value("disk.below_inodes").unwrap_err().kind, MissingKind::NotApplicable);
-    }
-
-    #[test]
-    fn a_read_only_root_is_no_fault_where_var_can_be_written() {
-        let facts = node(MOUNTS).look(&CHECK);
-        assert_eq!(facts.known(fact::DISK_READ_ONLY), Some(false));
-        assert_eq!(field(&facts, "root", "read_only"), Some(Value::Bool(true)));
-        let remounted = node(&MOUNTS.replace("/dev/vdb1 rw", "/dev/vdb1 ro,errors=remount-ro")).look(&CHECK);
-        assert_eq!(remounted.known(fact::DISK_READ_ONLY), Some(true));
-    }
-
-    #[test]
-    fn without_mountinfo_read_only_is_unknown_and_space_is_not() {
-        let node = Node::new().known(fact::KUBELET_CONFIG_ROOT_DIR, "/var/lib/kubelet".to_owned());
-        let facts = with_thresholds(node, "1", "1").look(&CHECK);
-        assert_eq!(facts.value("disk.read_only").unwrap_err().kind, MissingKind::Failed);
-        assert_eq!(facts.known(fact::DISK_BELOW_BYTES), Some(false));
-        assert_eq!(field(&facts, "nodefs", "read_only"), None);
-    }
-
-    #[test]
-    fn unknown_thresholds_leave_the_verdict_unknown() {
-        let facts = node(MOUNTS).look(&CHECK);
-        assert_eq!(facts.value("disk.below_bytes").unwrap_err().kind, MissingKind::NotYet);
-        assert!(field(&facts, "nodefs", "available_bytes").is_some());
-    }
-
-    #[test]
-    fn a_host_without_kubelet_has_file_systems_but_no_thresholds() {
-        let facts = Node::new().file("/proc/1/mountinfo", MOUNTS).file("/var/log/x", "").look(&CHECK);
-        assert_eq!(facts.value("disk.below_bytes").unwrap_err().kind, MissingKind::NotApplicable);
-        assert_eq!(facts.known(fact::DISK_READ_ONLY), Some(false));
-    }
-
-    #[test]
-    fn an_unknown_one_does_not_hide_one_that_is_full() {
-        let mut verdict = Verdict::default();
-        verdict.unknown(&Missing::not_yet());
-        verdict.say(true);
-        assert_eq!(verdict.any(), Ok(true));
-    }
-}
+mod tests;
