@@ -133,6 +133,7 @@ pub(crate) fn cause(node: &Arc<str>, since: Timestamp, now: Timestamp) -> Presen
         severity: rule.map_or(Severity::Critical, |rule| rule.severity),
         layer: rule.map_or(Layer::Network, |rule| rule.layer),
         root: true,
+        latent: false,
         since,
         message: format!("Nothing was heard from the agent of {node} since {since:.0}; what is known of the node is of then"),
         evidence: vec![Evidence {

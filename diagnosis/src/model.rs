@@ -83,6 +83,9 @@ pub struct PresentCause {
     pub layer: Layer,
     /// Nothing present explains it.
     pub root: bool,
+    /// It breaks nothing yet: it will, at the next start, the next boot or the time that its message names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub latent: bool,
     /// Since when: the time of the first evidence.
     pub since: Timestamp,
     /// This node's facts put into words.

@@ -32,8 +32,13 @@ pub fn text(diagnosis: &Diagnosis, style: Style) -> String {
     let mut page = Page { out: String::new(), diagnosis, style };
     page.verdict();
     let roots: Vec<_> = diagnosis.causes.iter().filter(|cause| cause.root).collect();
-    for (index, root) in roots.iter().enumerate() {
-        page.root(root, index, roots.len());
+    let latent = roots.iter().filter(|root| root.latent).count();
+    let (mut now, mut later) = (0, 0);
+    for root in &roots {
+        // What is wrong now and what will be are counted apart: the latter is not the reason for anything above it.
+        let (count, of) = if root.latent { (&mut later, latent) } else { (&mut now, roots.len() - latent) };
+        *count += 1;
+        page.root(root, *count, of);
     }
     page.orphans(&roots);
     page.unknown();
@@ -147,9 +152,10 @@ impl Page<'_> {
         self.style.now.unwrap_or(self.diagnosis.at)
     }
 
-    fn root(&mut self, root: &PresentCause, index: usize, of: usize) {
-        let count = if of > 1 { format!(" {} of {of}", index + 1) } else { String::new() };
+    fn root(&mut self, root: &PresentCause, number: usize, of: usize) {
+        let count = if of > 1 { format!(" {number} of {of}") } else { String::new() };
         let (paint, kind) = match root.severity {
+            _ if root.latent => (Paint::Yellow, "WILL BREAK"),
             Severity::Critical => (Paint::Red, "ROOT CAUSE"),
             Severity::Warning => (Paint::Yellow, "WARNING"),
             Severity::Info => (Paint::Bold, "NOTE"),

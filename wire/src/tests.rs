@@ -11,6 +11,7 @@ fn cause() -> PresentCause {
         severity: Severity::Critical,
         layer: Layer::Kubelet,
         root: true,
+        latent: true,
         since: Timestamp::from_microsecond(1_700_000_000_123_456).expect("a time"),
         message: "m".into(),
         evidence: vec![Evidence { source: "swap.devices".into(), at: None, quote: "q".into(), count: 3 }],

@@ -1,6 +1,7 @@
 //! Checks: each looks at one thing and reports facts. None judges.
 
 mod apiserver;
+mod boot;
 mod certificates;
 mod clock;
 mod cni;
@@ -105,6 +106,7 @@ pub const ALL: &[Check] = &[
     pids::CHECK,
     clock::CHECK,
     certificates::CHECK,
+    boot::CHECK,
     apiserver::CHECK,
 ];
 

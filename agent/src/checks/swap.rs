@@ -13,7 +13,7 @@ use crate::host::ReadError;
 const REPORTS: &[&str] = &["swap"];
 
 /// Where systemd looks for `.swap` units (systemd.unit(5)), the administrator's first.
-const UNIT_DIRS: [&str; 4] = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+pub(super) const UNIT_DIRS: [&str; 4] = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// The check.
 pub(super) const CHECK: Check = Check {
@@ -43,7 +43,7 @@ fn look_at(look: &Look, facts: &mut Facts) {
 }
 
 /// A node without an fstab has no swap in it.
-fn absent_is_empty(text: Result<String, ReadError>) -> Result<String, ReadError> {
+pub(super) fn absent_is_empty(text: Result<String, ReadError>) -> Result<String, ReadError> {
     match text {
         Err(error) if error.is_absence() => Ok(String::new()),
         other => other,
@@ -79,7 +79,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// Lines that swapon -a and systemd-fstab-generator act on: type swap, without noauto.
-fn fstab_swaps(text: &str) -> Vec<Record> {
+pub(super) fn fstab_swaps(text: &str) -> Vec<Record> {
     let numbered = text.lines().zip(1_i64..);
     numbered.filter_map(|(line, number)| Some(fstab_swap(line)?.with("line", number).with("text", line.trim().to_owned()))).collect()
 }

@@ -71,6 +71,7 @@ impl Message {
                 severity: Severity::Info,
                 layer: Layer::Workload,
                 root: true,
+                latent: false,
                 since: now,
                 message: "nodewhy-collector hooks test".to_owned(),
                 evidence: Vec::new(),

@@ -86,6 +86,7 @@ mod tests {
             severity,
             layer: Layer::Kubelet,
             root: explained_by.is_empty(),
+            latent: false,
             since: Timestamp::UNIX_EPOCH,
             message: String::new(),
             evidence: Vec::new(),

@@ -42,6 +42,8 @@ pub struct Cause {
     pub layer: Layer,
     /// How bad it is.
     pub severity: Severity,
+    /// It breaks nothing yet: it will. Told after all that is wrong now.
+    pub latent: bool,
     /// Who finds it: an agent on the node by these signs, or the collector by its own rule (`agent-silent`).
     pub found_by: FoundBy,
     /// Any one that holds makes the cause present.

@@ -180,6 +180,7 @@ fn new_case(look: &Look<'_>, given: &mut BTreeMap<String, state::Given>, cause: 
         severity: cause.severity,
         layer: cause.layer,
         root: false,
+        latent: cause.latent,
         since,
         message: String::new(),
         evidence: Vec::new(),

@@ -13,7 +13,7 @@ use crate::record::Source;
 /// Words of the kubelet this close to its end are its last.
 const DYING: SignedDuration = SignedDuration::from_secs(5);
 
-/// Roots before symptoms; the kubelet's dying words before all else; critical before warning before info; the deeper layer; what began earlier.
+/// Roots before symptoms; the kubelet's dying words before all else; critical before warning before info; what is wrong before what will be; the deeper layer; what began earlier.
 pub(super) fn order(present: &mut [PresentCause], catalogue: &Catalogue, state: &State, seen: &Seen<'_>) {
     let exited_at = exited_at(seen);
     let dying = |cause: &PresentCause| match (exited_at, catalogue.cause(&cause.code), state.watched.get(&cause.code)) {
@@ -28,7 +28,9 @@ pub(super) fn order(present: &mut [PresentCause], catalogue: &Catalogue, state: 
 }
 
 fn compare((one_dying, one): (bool, &PresentCause), (other_dying, other): (bool, &PresentCause)) -> Ordering {
-    let key = |dying: bool, cause: &PresentCause| (Reverse(cause.root), Reverse(dying), Reverse(cause.severity), cause.layer, cause.since);
+    let key = |dying: bool, cause: &PresentCause| {
+        (Reverse(cause.root), Reverse(dying), Reverse(cause.severity), cause.latent, cause.layer, cause.since)
+    };
     key(one_dying, one).cmp(&key(other_dying, other)).then_with(|| one.code.cmp(&other.code))
 }
 

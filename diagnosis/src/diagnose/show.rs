@@ -30,6 +30,7 @@ pub(super) fn show(look: &Look<'_>, cause: &Cause, watched: &Watched, holding: &
     PresentCause {
         title: cause.title.clone(),
         severity: cause.severity,
+        latent: cause.latent,
         layer: cause.layer,
         message: message(cause, &scope),
         evidence: evidence(cause, &active, &holding.facts, &scope),

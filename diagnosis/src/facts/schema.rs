@@ -76,6 +76,7 @@ facts! {
     KUBELET_UNIT_NAME "kubelet.unit.name" Text "The unit that runs the kubelet: kubelet.service, k3s-agent.service, rke2-agent.service, snap.*kubelite*.service, ...";
     KUBELET_UNIT_LOAD_STATE "kubelet.unit.load_state" Text "LoadState: loaded, masked, not-found, error, bad-setting.";
     KUBELET_UNIT_FILE_STATE "kubelet.unit.file_state" Text "UnitFileState: enabled, disabled, masked, static, ... Empty if there is no unit file.";
+    KUBELET_UNIT_PULLED_IN_BY "kubelet.unit.pulled_in_by" Texts "Units that start it when they are started: WantedBy, RequiredBy, RequisiteOf, BoundBy, UpheldBy, TriggeredBy.";
     KUBELET_UNIT_ACTIVE_STATE "kubelet.unit.active_state" Text "ActiveState: active, activating, inactive, failed, ...";
     KUBELET_UNIT_SUB_STATE "kubelet.unit.sub_state" Text "SubState: running, auto-restart, dead, failed, ...";
     KUBELET_UNIT_RUNNING "kubelet.unit.running" Bool "ActiveState is active and SubState is running.";
@@ -137,6 +138,8 @@ facts! {
     // The container runtime.
     RUNTIME_UNIT_NAME "runtime.unit.name" Text "Unit of the runtime: containerd.service, crio.service, docker.service, cri-docker.service; missing where it is part of the kubelet's unit (k3s, rke2).";
     RUNTIME_UNIT_LOAD_STATE "runtime.unit.load_state" Text "LoadState.";
+    RUNTIME_UNIT_FILE_STATE "runtime.unit.file_state" Text "UnitFileState: enabled, disabled, masked, static, ... Empty if there is no unit file.";
+    RUNTIME_UNIT_PULLED_IN_BY "runtime.unit.pulled_in_by" Texts "Units that start it when they are started: WantedBy, RequiredBy, RequisiteOf, BoundBy, UpheldBy, TriggeredBy.";
     RUNTIME_UNIT_ACTIVE_STATE "runtime.unit.active_state" Text "ActiveState.";
     RUNTIME_UNIT_SUB_STATE "runtime.unit.sub_state" Text "SubState.";
     RUNTIME_UNIT_RUNNING "runtime.unit.running" Bool "ActiveState is active and SubState is running.";
@@ -213,6 +216,16 @@ facts! {
     // The clock.
     CLOCK_SYNCHRONIZED "clock.synchronized" Bool "The kernel's clock is disciplined (adjtimex without STA_UNSYNC).";
     CLOCK_SKEW_SECONDS "clock.skew_seconds" Float "This node's clock minus the API server's; the same as apiserver.clock_skew_seconds.";
+
+    // What the next boot will do: what is kept over it, and what waits for it.
+    BOOT_PROVISIONED "boot.provisioned" Bool "A program of the cloud or the operating system sets the node up and starts its units at every boot (GKE, EKS' nodeadm, Bottlerocket, Talos, Flatcar and Fedora CoreOS with Ignition): what units say of themselves does not count.";
+    BOOT_SWAP "boot.swap" Records { device: Text, from: Text } "Swap that the next boot turns on: lines of /etc/fstab and .swap units that a target wants, whose device or file is there and whose unit is not masked; where that is said.";
+    BOOT_REBOOT_REQUIRED "boot.reboot_required" Bool "/run/reboot-required is there: an installed package takes effect with the next boot.";
+    BOOT_REBOOT_REQUIRED_BY "boot.reboot_required_by" Texts "Packages that ask for it (/run/reboot-required.pkgs).";
+    BOOT_REBOOT_REQUIRED_SINCE "boot.reboot_required_since" Time "When the first of them asked (the time of that file); missing if none does.";
+    BOOT_KERNEL_MODULES_GONE "boot.kernel_modules_gone" Bool "The modules of the running kernel are not on disk any more while those of another kernel are: what is not loaded now cannot be.";
+    BOOT_NEWER_KERNEL "boot.newer_kernel" Text "The newest installed kernel of the running one's flavour, if it is newer than that; missing otherwise.";
+    BOOT_MODULES_NOT_KEPT "boot.modules_not_kept" Texts "Kernel modules that the pod network needs, that are loaded now, and that nothing found on this node loads at a boot.";
 
     // Log sources. A log sign is unknown while its source cannot be read.
     LOGS_JOURNAL_READABLE "logs.journal.readable" Bool "The journal can be opened and entries of the system can be read.";

@@ -15,6 +15,7 @@ fn cause(code: &str, root: bool, explained_by: &[&str]) -> PresentCause {
         severity: Severity::Critical,
         layer: Layer::Kubelet,
         root,
+        latent: false,
         since: at("2026-11-23T07:48:58Z"),
         message: format!("message of {code}"),
         evidence: Vec::new(),
@@ -123,6 +124,24 @@ fn several_roots_are_counted_and_each_symptom_is_told_once() {
     let page = text(&diagnosis, Style::default());
     assert!(page.contains("ROOT CAUSE 1 of 2  swap-enabled") && page.contains("ROOT CAUSE 2 of 2  disk-pressure"));
     assert_eq!(page.matches("message of kubelet-down").count(), 1);
+}
+
+#[test]
+fn what_will_break_stands_in_a_section_of_its_own_after_what_is_broken() {
+    let mut diagnosis = swap();
+    let later = |code: &str| PresentCause { severity: Severity::Warning, latent: true, ..cause(code, true, &[]) };
+    diagnosis.causes.splice(1..1, [cause("disk-pressure", true, &[]), later("swap-at-boot"), later("reboot-pending")]);
+    let page = text(&diagnosis, Style::default());
+    let heads: Vec<_> = page.lines().filter(|line| line.contains(" of 2  ")).collect();
+    assert_eq!(
+        heads,
+        [
+            "ROOT CAUSE 1 of 2  swap-enabled",
+            "ROOT CAUSE 2 of 2  disk-pressure",
+            "WILL BREAK 1 of 2  swap-at-boot",
+            "WILL BREAK 2 of 2  reboot-pending"
+        ]
+    );
 }
 
 #[test]

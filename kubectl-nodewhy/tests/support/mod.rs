@@ -144,6 +144,7 @@ fn cause(code: &str, root: bool, explained_by: &[&str]) -> PresentCause {
         severity: Severity::Critical.into(),
         layer: Layer::Kubelet.into(),
         root,
+        latent: false,
         since: at("2026-11-22T00:54:49Z"),
         message: format!("message of {code}"),
         evidence: Vec::new(),

@@ -46,6 +46,7 @@ fn kubelet_facts(facts: &mut Facts, unit: &UnitStatus, booted_at: Option<Timesta
     facts.set(s::KUBELET_UNIT_NAME, read_at, unit.name.clone());
     facts.set(s::KUBELET_UNIT_LOAD_STATE, read_at, unit.load_state.clone());
     facts.set(s::KUBELET_UNIT_FILE_STATE, read_at, unit.file_state.clone());
+    facts.set(s::KUBELET_UNIT_PULLED_IN_BY, read_at, unit.pulled_in_by.iter().cloned().collect());
     facts.set(s::KUBELET_UNIT_ACTIVE_STATE, read_at, unit.active_state.clone());
     facts.set(s::KUBELET_UNIT_SUB_STATE, read_at, unit.sub_state.clone());
     facts.set(s::KUBELET_UNIT_RUNNING, read_at, unit.is_running());
@@ -65,6 +66,8 @@ fn kubelet_facts(facts: &mut Facts, unit: &UnitStatus, booted_at: Option<Timesta
 fn runtime_facts(facts: &mut Facts, unit: &UnitStatus, booted_at: Option<Timestamp>, read_at: Timestamp) {
     facts.set(s::RUNTIME_UNIT_NAME, read_at, unit.name.clone());
     facts.set(s::RUNTIME_UNIT_LOAD_STATE, read_at, unit.load_state.clone());
+    facts.set(s::RUNTIME_UNIT_FILE_STATE, read_at, unit.file_state.clone());
+    facts.set(s::RUNTIME_UNIT_PULLED_IN_BY, read_at, unit.pulled_in_by.iter().cloned().collect());
     facts.set(s::RUNTIME_UNIT_ACTIVE_STATE, read_at, unit.active_state.clone());
     facts.set(s::RUNTIME_UNIT_SUB_STATE, read_at, unit.sub_state.clone());
     facts.set(s::RUNTIME_UNIT_RUNNING, read_at, unit.is_running());

@@ -1,6 +1,6 @@
 //! One unit: its state as it changes, and its definition.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use zbus::Variant;
@@ -50,6 +50,8 @@ pub struct UnitStatus {
     pub load_state: String,
     /// UnitFileState.
     pub file_state: String,
+    /// Units that start this one when they are started, sorted.
+    pub pulled_in_by: BTreeSet<String>,
     /// ActiveState.
     pub active_state: String,
     /// SubState.
@@ -108,6 +110,10 @@ impl UnitStatus {
         match name {
             "LoadState" => set(&mut self.load_state),
             "UnitFileState" => set(&mut self.file_state),
+            // systemd.unit(5): what starts a unit from its other end. A socket or timer has it as Triggers=.
+            "WantedBy" | "RequiredBy" | "RequisiteOf" | "BoundBy" | "UpheldBy" | "TriggeredBy" => {
+                self.pulled_in_by.extend(Vec::<String>::try_from(value.clone()).unwrap_or_default());
+            }
             "ActiveState" => set(&mut self.active_state),
             "SubState" => set(&mut self.sub_state),
             "Result" => set(&mut self.result),

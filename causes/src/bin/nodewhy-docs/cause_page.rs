@@ -14,7 +14,7 @@ pub(crate) fn page(cause: &Cause, catalogue: &Catalogue) -> String {
     let mut text = format!("{GENERATED}\n\n# {}\n\n{}.\n\n", cause.code, cause.title);
     let explained_by = catalogue.causes().iter().filter(|other| other.explains.contains(&cause.code)).map(|other| other.code.as_str());
     line(&mut text, &format!("* Layer: {}", words::layer(cause.layer)));
-    line(&mut text, &format!("* Severity: {}", words::severity(cause.severity)));
+    line(&mut text, &format!("* Severity: {}", words::severity(cause)));
     line(&mut text, &format!("* Explains: {}", links(cause.explains.iter().map(String::as_str))));
     line(&mut text, &format!("* Explained by: {}", links(explained_by)));
     section(&mut text, "What it means", &cause.docs.meaning);
@@ -34,7 +34,7 @@ pub(crate) fn index(catalogue: &Catalogue) -> String {
     for (layer, causes) in by_layer {
         line(&mut text, &format!("\n## {}\n\n| cause | what is wrong | severity |\n|---|---|---|", words::layer(layer)));
         for cause in causes {
-            let severity = words::severity(cause.severity);
+            let severity = words::severity(cause);
             let severity = severity.split(':').next().unwrap_or(severity);
             line(&mut text, &format!("| [{0}]({0}.md) | {1} | {severity} |", cause.code, cause.title));
         }

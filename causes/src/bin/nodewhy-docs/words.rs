@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use nodewhy_diagnosis::Source;
+use nodewhy_diagnosis::catalogue::Cause;
 use nodewhy_diagnosis::model::{Layer, Severity};
 
 pub(crate) fn layer(layer: Layer) -> &'static str {
@@ -18,8 +19,9 @@ pub(crate) fn layer(layer: Layer) -> &'static str {
     }
 }
 
-pub(crate) fn severity(severity: Severity) -> &'static str {
-    match severity {
+pub(crate) fn severity(cause: &Cause) -> &'static str {
+    match cause.severity {
+        _ if cause.latent => "will break: nothing is wrong yet, and the node breaks at its next start or boot, or at the time named",
         Severity::Critical => "critical: the node cannot be Ready, or will not stay so",
         Severity::Warning => "warning: the node is degraded, or will break",
         Severity::Info => "info",

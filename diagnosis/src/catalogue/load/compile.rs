@@ -8,6 +8,7 @@ use super::super::{Cause, Docs, Expr, FactSign, FoundBy, LogSign, Message, Remed
 use super::raw::{RawCause, RawFoundBy, RawLog, RawMessage, RawMessages, RawRemedy, RawSign, of};
 use super::{LoadProblem, Place, Refused, Single, pattern};
 use crate::facts::FactId;
+use crate::model::Severity;
 use crate::record::Source;
 
 /// As many times of sightings are remembered: `count` cannot ask for more.
@@ -24,6 +25,7 @@ pub(super) fn cause(file: &str, raw: RawCause) -> Result<Single, Refused> {
         RawFoundBy::Collector => FoundBy::Collector,
     };
     check_signs(found_by, &raw, code_at)?;
+    let latent = latent(&raw)?;
     let explains_at = raw.explains.iter().map(of).collect();
     let cause = Cause {
         signs: raw.signs.into_iter().map(sign).collect::<Result<_, _>>()?,
@@ -37,6 +39,7 @@ pub(super) fn cause(file: &str, raw: RawCause) -> Result<Single, Refused> {
         title: raw.title.value,
         layer: raw.layer,
         severity: raw.severity,
+        latent,
         found_by,
     };
     Ok(Single { file: file.to_owned(), cause, code_at, explains_at })
@@ -68,6 +71,18 @@ fn check_signs(found_by: FoundBy, raw: &RawCause, code_at: Place) -> Result<(), 
         (FoundBy::Collector, [first, ..]) => Err(field(of(first), "signs", "a cause found by the collector has none")),
         (_, signs) if signs.len() > MAX_SIGNS => Err(field(code_at, "signs", format!("at most {MAX_SIGNS}"))),
         _ => Ok(()),
+    }
+}
+
+/// What breaks nothing yet is neither critical nor the reason for anything that is wrong now.
+fn latent(raw: &RawCause) -> Result<bool, Refused> {
+    let Some(latent) = raw.latent.as_ref().filter(|latent| latent.value) else { return Ok(false) };
+    if raw.severity == Severity::Critical {
+        return Err(field(of(latent), "latent", "a latent cause breaks nothing yet, so it is not critical"));
+    }
+    match raw.explains.first() {
+        Some(code) => Err(field(of(code), "explains", "a latent cause breaks nothing yet, so it explains nothing")),
+        None => Ok(true),
     }
 }
 

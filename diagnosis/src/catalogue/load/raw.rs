@@ -17,6 +17,7 @@ pub(super) struct RawCause {
     pub(super) title: Spanned<String>,
     pub(super) layer: Layer,
     pub(super) severity: Severity,
+    pub(super) latent: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) found_by: RawFoundBy,
     #[serde(default)]

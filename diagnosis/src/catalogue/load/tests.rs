@@ -47,6 +47,22 @@ fn says(error: &str, place: &str, words: &[&str]) {
 }
 
 #[test]
+fn a_latent_cause_is_neither_critical_nor_the_reason_for_another() {
+    let text = |severity: &str, explains: &str| {
+        format!(
+            "code: swap-at-boot\ntitle: t\nlayer: kubelet\nseverity: {severity}\nlatent: true\nsigns: [{{fact: 'swap.devices.size() > 0'}}]\nexplains: [{explains}]\nmessage: m\ndocs: {{meaning: m}}\n"
+        )
+    };
+    let refused = |text: String| {
+        let (catalogue, problems) = Catalogue::load([("swap-at-boot.yaml", text.as_str())]);
+        (catalogue.causes().first().map(|cause| cause.latent), problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    };
+    assert_eq!(refused(text("warning", "")), (Some(true), String::new()));
+    assert!(refused(text("critical", "")).1.contains("so it is not critical"));
+    assert!(refused(text("warning", "swap-at-boot")).1.contains("so it explains nothing"));
+}
+
+#[test]
 fn a_good_file_loads_and_keeps_what_it_says() {
     let (catalogue, errors) = Catalogue::load([("disk-on-fire.yaml", GOOD)]);
     assert!(errors.is_empty(), "{errors:?}");
