@@ -6,6 +6,7 @@ mod certificates;
 mod clock;
 mod cni;
 mod disk;
+mod hardware;
 mod healthz;
 mod kubeconfig;
 mod kubelet;
@@ -103,6 +104,7 @@ pub const ALL: &[Check] = &[
     swap::CHECK,
     memory::CHECK,
     disk::CHECK,
+    hardware::CHECK,
     pids::CHECK,
     clock::CHECK,
     certificates::CHECK,

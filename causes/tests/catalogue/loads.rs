@@ -55,6 +55,15 @@ fn the_causes_users_were_promised_are_there() {
         "readonly-filesystem",
         "pid-pressure",
         "agent-silent",
+        "container-disk-corruption",
+        "disk-io-error",
+        "filesystem-corruption",
+        "gpu-xid",
+        "hardware-memory-error",
+        "image-gc-failed",
+        "kernel-hung-task",
+        "kernel-panic-oops",
+        "soft-lockup",
     ] {
         assert!(catalogue().cause(code).is_some(), "{code} is gone; codes are for ever");
     }

@@ -205,7 +205,15 @@ facts! {
     DISK_BELOW_BYTES "disk.below_bytes" Bool "Any of them is below its threshold in bytes.";
     DISK_BELOW_INODES "disk.below_inodes" Bool "Any of them is below its threshold in inodes.";
     DISK_READ_ONLY "disk.read_only" Bool "Any of them that must be writable is mounted read-only, or was stopped by the kernel after an error.";
-    DISK_DEVICES "disk.devices" Texts "Block devices they lie on, by the kernel's names: partitions, logical volumes, and the disks beneath (sda1, sda, dm-0).";
+    DISK_DEVICES "disk.devices" Texts "Block devices they lie on, by the kernel's names: partitions, logical volumes, and the disks beneath (sda1, sda, dm-0), with their controllers (nvme0, ata1).";
+    DISK_FAILED_DEVICES "disk.failed_devices" Records { device: Text, state: Text } "Those of disk.devices that the kernel has given up: their state in /sys/block is offline or dead.";
+    DISK_DEGRADED_ARRAYS "disk.degraded_arrays" Records { array: Text, missing: Int } "md arrays among disk.devices that miss disks (/sys/block/md*/md/degraded).";
+    DISK_RECORDED_ERRORS "disk.recorded_errors" Records { mount_point: Text, device: Text, count: Int, last_at: Time } "ext4 file systems of disk.filesystems whose superblock counts errors, the last of them since the boot (/sys/fs/ext4/*/errors_count).";
+
+    // Hardware and kernel.
+    HARDWARE_MEMORY_UNCORRECTED_ERRORS "hardware.memory_uncorrected_errors" Int "Memory errors since the boot that could not be corrected (/sys/devices/system/edac/mc/mc*/ue_count, ue_noinfo_count).";
+    HARDWARE_MEMORY_CORRECTED_ERRORS "hardware.memory_corrected_errors" Int "Memory errors since the boot that were corrected (ce_count).";
+    KERNEL_TAINTS "kernel.taints" Texts "What the kernel does not recover from before the next boot, of the flags in /proc/sys/kernel/tainted: machine check, bad page, oops.";
 
     // Process ids.
     PIDS_LIMIT "pids.limit" Int "Smaller of kernel.pid_max and kernel.threads-max.";

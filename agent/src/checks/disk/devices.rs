@@ -14,7 +14,7 @@ pub(super) fn name_of(host: &Host, mount: &Mount) -> Option<String> {
     file_name(&directory_of(host, mount)?)
 }
 
-/// That device and all that it is made of: `dm-0` lies on `sda3`, which is a part of `sda`.
+/// That device and all that it is made of: `dm-0` lies on `sda3`, which is a part of `sda`; and the controllers of the disks.
 pub(super) fn beneath(host: &Host, mount: &Mount) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     if let Some(directory) = directory_of(host, mount) {
@@ -34,6 +34,7 @@ fn directory_of(host: &Host, mount: &Mount) -> Option<PathBuf> {
 
 fn gather(host: &Host, directory: &Path, deepest: usize, names: &mut BTreeSet<String>) {
     let Some(name) = file_name(directory).filter(|_| deepest > 0) else { return };
+    names.extend(controllers(directory, &name));
     if !names.insert(name) {
         return;
     }
@@ -49,6 +50,16 @@ fn gather(host: &Host, directory: &Path, deepest: usize, names: &mut BTreeSet<St
             gather(host, &directory, deepest - 1, names);
         }
     }
+}
+
+/// What messages name instead of the disk: the NVMe controller (`nvme0` of `nvme0n1`), the ATA port in the path of the device.
+fn controllers(directory: &Path, name: &str) -> Vec<String> {
+    let is = |text: &str, prefix: &str| {
+        text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let nvme = name.split('n').nth(1).map(|rest| format!("n{rest}")).filter(|controller| is(controller, "nvme"));
+    let ports = directory.iter().filter_map(|part| part.to_str()).filter(|part| is(part, "ata")).map(str::to_owned);
+    nvme.into_iter().chain(ports).collect()
 }
 
 fn file_name(path: &Path) -> Option<String> {
@@ -83,6 +94,14 @@ mod tests {
         let names = beneath(&host, &mount("253:0", "/dev/mapper/vg-root"));
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["dm-0", "sda", "sda3"]);
         assert_eq!(name_of(&host, &mount("8:3", "/dev/sda3")).as_deref(), Some("sda3"));
+    }
+
+    #[test]
+    fn controllers_that_messages_name_are_told_too() {
+        let names = |directory: &str, name: &str| controllers(Path::new(directory), name);
+        assert_eq!(names("/sys/devices/pci0/nvme/nvme12/nvme12n1", "nvme12n1"), ["nvme12"]);
+        assert_eq!(names("/sys/devices/pci0/ata3/host2/target2:0:0/2:0:0:0/block/sda", "sda"), ["ata3"]);
+        assert_eq!(names("/sys/devices/virtual/block/dm-0", "dm-0"), Vec::<String>::new());
     }
 
     #[test]

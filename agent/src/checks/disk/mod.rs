@@ -1,6 +1,7 @@
 //! File systems that the node cannot do without: space and inodes against the kubelet's thresholds, and read-only.
 
 mod devices;
+mod health;
 mod writable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,9 @@ pub(super) const CHECK: Check = Check {
     reports: REPORTS,
     look,
 };
+
+/// Facts that need to know what is mounted from where.
+const OF_DEVICES: [&str; 4] = ["disk.devices", "disk.failed_devices", "disk.degraded_arrays", "disk.recorded_errors"];
 
 /// A directory whose file system matters.
 struct Place {
@@ -99,6 +103,7 @@ fn report(look: &Look, places: &[Place], mounts: &Result<Vec<Mount>, Missing>, a
     let thresholds = needs(look, fact::KUBELET_CONFIG_EVICTION_HARD);
     let mut verdicts = Verdicts::default();
     let mut devices = BTreeSet::new();
+    let mut errors = BTreeMap::new();
     let records: Vec<Record> = places
         .iter()
         .zip(answers)
@@ -107,6 +112,7 @@ fn report(look: &Look, places: &[Place], mounts: &Result<Vec<Mount>, Missing>, a
             let record = match mount_at(place, mounts) {
                 Ok(mount) => {
                     devices.extend(devices::beneath(&look.host, mount));
+                    errors.extend(health::recorded_errors(&look.host, &look.known, mount).map(|record| (mount.device.clone(), record)));
                     with_mount(look, record, place, mount, &answer, &mut verdicts)
                 }
                 Err(why) => {
@@ -119,7 +125,15 @@ fn report(look: &Look, places: &[Place], mounts: &Result<Vec<Mount>, Missing>, a
         .collect();
     let mut facts = Facts::new();
     facts.set(fact::DISK_FILESYSTEMS, at, records);
-    facts.put(fact::DISK_DEVICES, at, mounts.as_ref().map(|_| devices.into_iter().collect()).map_err(Missing::clone));
+    match mounts {
+        Ok(_) => {
+            facts.set(fact::DISK_FAILED_DEVICES, at, health::failed_devices(&look.host, &devices));
+            facts.set(fact::DISK_DEGRADED_ARRAYS, at, health::degraded_arrays(&look.host, &devices));
+            facts.set(fact::DISK_RECORDED_ERRORS, at, errors.into_values().collect());
+            facts.set(fact::DISK_DEVICES, at, devices.into_iter().collect());
+        }
+        Err(why) => OF_DEVICES.iter().for_each(|path| facts.miss_under(path, at, why)),
+    }
     facts.put(fact::DISK_READ_ONLY, at, verdicts.read_only.any());
     facts.put(fact::DISK_BELOW_BYTES, at, verdicts.bytes.any());
     facts.put(fact::DISK_BELOW_INODES, at, verdicts.inodes.any());
