@@ -17,6 +17,8 @@ pub struct JournalFields<'a> {
     pub identifier: &'a str,
     /// `_PID`
     pub pid: &'a str,
+    /// `_UID`; empty if the entry has none (a log that was saved without it).
+    pub uid: &'a str,
     /// `_TRANSPORT`
     pub transport: &'a str,
     /// `PRIORITY`
@@ -34,6 +36,12 @@ impl<'a> JournalFields<'a> {
         LogRecord { at, source, unit, priority, klog: Klog::parse(message), message, cursor: self.cursor }
     }
 
+    /// What a program calls itself (`logger -t kubelet`) is believed of root alone. journald takes `_UID` from the kernel, also where the
+    /// process had ended before its unit could be read (systemd.journal-fields(7), "Trusted Journal Fields").
+    fn identifier_believed(&self) -> &'a str {
+        if matches!(self.uid, "" | "0") { self.identifier } else { "" }
+    }
+
     /// Who speaks, and the unit: enough to tell whether any sign listens before the rest is read.
     pub fn speaker(&self) -> (Source, &'a str) {
         if self.transport == "kernel" {
@@ -42,9 +50,11 @@ impl<'a> JournalFields<'a> {
         if self.pid == "1" && (!self.unit.is_empty() || self.identifier == "systemd") {
             return (Source::Systemd, self.unit);
         }
-        let source = match Source::of_entry(self.systemd_unit, self.identifier) {
+        let source = match Source::of_entry(self.systemd_unit, self.identifier_believed()) {
             // They say so; only the transport and PID 1 can.
             Source::Systemd | Source::Kernel => Source::Other,
+            // Somebody, who is not who they say.
+            Source::Unknown if !self.identifier.is_empty() => Source::Other,
             source => source,
         };
         (source, if self.systemd_unit.is_empty() { self.identifier } else { self.systemd_unit })
@@ -79,6 +89,26 @@ mod tests {
         assert_eq!(forged.speaker(), (Source::Other, "evil.service"));
         let forged = JournalFields { identifier: "kernel", systemd_unit: "evil.service", transport: "syslog", ..Default::default() };
         assert_eq!(forged.speaker(), (Source::Other, "evil.service"));
+    }
+
+    #[test]
+    fn nobody_but_root_can_speak_as_the_kubelet_by_name_alone() {
+        let said = |systemd_unit, uid| JournalFields { identifier: "kubelet", systemd_unit, uid, ..Default::default() }.speaker().0;
+        for (unit, uid, source) in [
+            ("session-3.scope", "1000", Source::Other),
+            ("user@1000.service", "1000", Source::Other),
+            // journald could not read the unit of a process that was gone already.
+            ("", "1000", Source::Other),
+            ("my-node-agent.service", "0", Source::Kubelet),
+            ("", "0", Source::Kubelet),
+            ("kubelet.service", "1000", Source::Kubelet),
+            // A saved log without the field.
+            ("my-node-agent.service", "", Source::Kubelet),
+        ] {
+            assert_eq!(said(unit, uid), source, "{unit} {uid}");
+        }
+        let nameless = JournalFields { uid: "1000", ..Default::default() };
+        assert_eq!(nameless.speaker().0, Source::Unknown);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Source {
     /// An empty name is `Unknown`.
     ///
     /// For a journal entry: `_TRANSPORT=kernel` is [`Source::Kernel`]; `_PID=1` with `UNIT` is [`Source::Systemd`]; otherwise this of
-    /// `_SYSTEMD_UNIT`, and if that gives `Other`, this of `SYSLOG_IDENTIFIER` (a kubelet under another unit's name).
+    /// `_SYSTEMD_UNIT`, and if that gives `Other`, this of `SYSLOG_IDENTIFIER` where root says it (a kubelet under another unit's name).
     pub fn of(name: &str) -> Self {
         let name = name.rsplit('/').next().unwrap_or(name);
         let name = name.strip_suffix(".service").or_else(|| name.strip_suffix(".scope")).unwrap_or(name);
@@ -52,7 +52,7 @@ impl Source {
             ("k3s-", Source::Bundle),
             ("rke2-", Source::Bundle),
             ("containerd-shim", Source::Runtime),
-            ("crio-", Source::Runtime),
+            ("crio-conmon-", Source::Runtime),
             ("kubelet@", Source::Kubelet),
         ];
         FAMILIES.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(Self::Other, |(_, source)| *source)
@@ -104,6 +104,9 @@ mod tests {
             ("snap.lxd.daemon.service", Source::Other),
             ("snap.microk8s.daemon-containerd", Source::Runtime),
             ("containerd-shim-runc-v2", Source::Runtime),
+            ("crio-conmon-0a1b.scope", Source::Runtime),
+            // A container's own.
+            ("crio-0a1b.scope", Source::Other),
             ("/usr/bin/dockerd", Source::Runtime),
             ("kernel", Source::Kernel),
             ("systemd", Source::Systemd),

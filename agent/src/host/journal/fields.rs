@@ -14,6 +14,7 @@ pub(super) struct Fields {
     unit: Vec<u8>,
     identifier: Vec<u8>,
     pid: Vec<u8>,
+    uid: Vec<u8>,
     transport: Vec<u8>,
     priority: Vec<u8>,
 }
@@ -26,6 +27,7 @@ impl Fields {
             &mut self.unit,
             &mut self.identifier,
             &mut self.pid,
+            &mut self.uid,
             &mut self.transport,
             &mut self.priority,
         ] {
@@ -42,6 +44,7 @@ impl Fields {
             Some(b"UN") => (&mut self.unit, &b"UNIT="[..], MAX_NAME),
             Some(b"SY") => (&mut self.identifier, &b"SYSLOG_IDENTIFIER="[..], MAX_NAME),
             Some(b"_P") => (&mut self.pid, &b"_PID="[..], MAX_NAME),
+            Some(b"_U") => (&mut self.uid, &b"_UID="[..], MAX_NAME),
             Some(b"_T") => (&mut self.transport, &b"_TRANSPORT="[..], MAX_NAME),
             Some(b"PR") => (&mut self.priority, &b"PRIORITY="[..], MAX_NAME),
             _ => return,
@@ -56,17 +59,18 @@ impl Fields {
     /// Hands the fields on as text; what is not UTF-8 is replaced.
     pub(super) fn with<T>(&self, cursor: &str, then: impl FnOnce(&JournalFields<'_>) -> T) -> T {
         let text = String::from_utf8_lossy;
-        let owned: [Cow<'_, str>; 7] = [
+        let owned: [Cow<'_, str>; 8] = [
             text(&self.message),
             text(&self.systemd_unit),
             text(&self.unit),
             text(&self.identifier),
             text(&self.pid),
+            text(&self.uid),
             text(&self.transport),
             text(&self.priority),
         ];
-        let [message, systemd_unit, unit, identifier, pid, transport, priority] = &owned;
-        then(&JournalFields { message, systemd_unit, unit, identifier, pid, transport, priority, cursor })
+        let [message, systemd_unit, unit, identifier, pid, uid, transport, priority] = &owned;
+        then(&JournalFields { message, systemd_unit, unit, identifier, pid, uid, transport, priority, cursor })
     }
 }
 
