@@ -1,4 +1,5 @@
-//! One deliverer a hook: takes its messages from the outbox in order, and keeps trying. A hook that is down stops nobody else.
+//! One deliverer a hook: takes its messages from the outbox in order, and keeps trying. A hook that is down stops nobody else, and a message
+//! that it does not take holds up none but those of its own case.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,8 +48,18 @@ impl Default for Timing {
 /// Why a message was not taken.
 struct Failure {
     words: String,
-    /// The hook answered, and does not want it.
-    refused: bool,
+    blame: Blame,
+}
+
+/// What a failure says of the others that wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    /// The hook answered, and does not want this message: nothing.
+    Refused,
+    /// The hook has trouble (5xx, no answer in time), maybe with this message alone.
+    Trouble,
+    /// Nobody is there: no other would arrive.
+    Away,
 }
 
 /// What became of the next message.
@@ -57,6 +68,8 @@ enum Next {
     Answered,
     /// There is none.
     Nothing,
+    /// The hook has trouble: one that has not been tried yet is, at once.
+    Trouble(String),
     /// The hook, or the store, is away.
     Away(String),
 }
@@ -132,14 +145,25 @@ impl Deliverer {
                         return;
                     }
                 }
+                Next::Trouble(words) => {
+                    self.complain(&mut away, &words);
+                    let until = Instant::now() + jittered(pause);
+                    let news = timeout_at(until, grew.changed()).await.is_ok();
+                    pause = if news { self.timing.back_off.0 } else { (pause * 2).min(self.timing.back_off.1) };
+                }
                 Next::Away(words) => {
-                    if !std::mem::replace(&mut away, true) {
-                        tracing::warn!(hook = %self.name, url = shown(&self.hook.url), "the hook takes nothing: {words}; kept and tried again");
-                    }
-                    sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+                    self.complain(&mut away, &words);
+                    sleep(jittered(pause)).await;
                     pause = (pause * 2).min(self.timing.back_off.1);
                 }
             }
+        }
+    }
+
+    /// Once, until it takes something.
+    fn complain(&self, away: &mut bool, words: &str) {
+        if !std::mem::replace(away, true) {
+            tracing::warn!(hook = %self.name, url = shown(&self.hook.url), "the hook does not take a message: {words}; kept and tried again");
         }
     }
 
@@ -158,28 +182,38 @@ impl Deliverer {
             Ok(None) => return Next::Nothing,
             Err(error) => return Next::Away(error.to_string()),
         };
-        let done = match self.send(&due.key, &due.message).await {
-            Ok(()) => store.delivered(due.id).await,
-            Err(failure) if !failure.refused => return Next::Away(failure.words),
-            Err(failure) if now.duration_since(due.created_at) > GIVE_UP => {
-                tracing::error!(hook = %self.name, key = due.key, "the hook has refused a message for {GIVE_UP:#}, it is given up: {}", failure.words);
+        let Err(Failure { words, blame }) = self.send(&due.key, &due.message).await else {
+            return store.delivered(due.id).await.map_or_else(|error| Next::Away(error.to_string()), |()| Next::Answered);
+        };
+        let (first, longest) = if blame == Blame::Refused { REFUSED } else { self.timing.back_off };
+        let pause = (first * 2_u32.saturating_pow(due.attempts.min(20))).min(longest);
+        let done = match blame {
+            Blame::Away => return Next::Away(words),
+            Blame::Refused if now.duration_since(due.created_at) > GIVE_UP => {
+                tracing::error!(hook = %self.name, key = due.key, "the hook has refused a message for {GIVE_UP:#}, it is given up: {words}");
                 store.delivered(due.id).await
             }
-            Err(failure) => {
-                let pause = (REFUSED.0 * 2_u32.saturating_pow(due.attempts)).min(REFUSED.1);
-                tracing::warn!(hook = %self.name, key = due.key, "the hook refuses a message, tried again in {pause:?}: {}", failure.words);
-                store.refused(due.id, failure.words, pause, now).await
+            Blame::Refused => {
+                tracing::warn!(hook = %self.name, key = due.key, "the hook refuses a message, tried again in {pause:?}: {words}");
+                store.refused(due.id, words.clone(), pause, now).await
             }
+            Blame::Trouble => store.refused(due.id, words.clone(), pause, now).await,
         };
-        done.map_or_else(|error| Next::Away(error.to_string()), |()| Next::Answered)
+        match done {
+            Err(error) => Next::Away(error.to_string()),
+            Ok(()) if blame == Blame::Trouble => Next::Trouble(words),
+            Ok(()) => Next::Answered,
+        }
     }
 
     async fn send(&self, key: &str, message: &str) -> Result<(), Failure> {
         let request = match self.kind {
             HookKind::Webhook => webhook::request(&self.client, &self.hook.url, key, message),
             HookKind::Alertmanager => {
-                let message: Message = serde_json::from_str(message)
-                    .map_err(|error| Failure { words: format!("the message in the outbox cannot be read: {error}"), refused: true })?;
+                let message: Message = serde_json::from_str(message).map_err(|error| Failure {
+                    words: format!("the message in the outbox cannot be read: {error}"),
+                    blame: Blame::Refused,
+                })?;
                 let alert = alertmanager::of_message(&message, Timestamp::now(), self.timing.ahead);
                 alertmanager::request(&self.client, &self.hook.url, &[alert])
             }
@@ -200,7 +234,9 @@ impl Deliverer {
         for some in alerts.chunks(AT_ONCE) {
             match post(alertmanager::request(&self.client, &self.hook.url, some)).await {
                 Ok(()) => {}
-                Err(failure) if failure.refused => tracing::warn!(hook = %self.name, "open alerts are refused: {}", failure.words),
+                Err(failure) if failure.blame == Blame::Refused => {
+                    tracing::warn!(hook = %self.name, "open alerts are refused: {}", failure.words)
+                }
                 Err(failure) => return Next::Away(failure.words),
             }
         }
@@ -217,7 +253,10 @@ fn shown(url: &str) -> String {
 }
 
 async fn post(request: reqwest::RequestBuilder) -> Result<(), Failure> {
-    let response = request.send().await.map_err(|error| Failure { words: chain(&error.without_url()), refused: false })?;
+    let response = request.send().await.map_err(|error| {
+        let blame = if error.is_connect() { Blame::Away } else { Blame::Trouble };
+        Failure { words: chain(&error.without_url()), blame }
+    })?;
     let status = response.status();
     if status.is_success() {
         return Ok(());
@@ -225,7 +264,12 @@ async fn post(request: reqwest::RequestBuilder) -> Result<(), Failure> {
     let body = beginning(response).await;
     // 408 and 429 ask for another try later.
     let refused = status.is_client_error() && !matches!(status.as_u16(), 408 | 429);
-    Err(Failure { words: format!("HTTP {status}: {}", body.trim().escape_debug()), refused })
+    let blame = if refused { Blame::Refused } else { Blame::Trouble };
+    Err(Failure { words: format!("HTTP {status}: {}", body.trim().escape_debug()), blame })
+}
+
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.5..=1.0))
 }
 
 /// The first words of an answer, however long it is.

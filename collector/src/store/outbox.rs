@@ -47,7 +47,8 @@ pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 impl Store {
-    /// The next message for a hook that is due and has none of the same case before it.
+    /// The next message for a hook that is due and has none of the same case before it; those never tried first, so that none waits for
+    /// the pauses of others.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -56,7 +57,7 @@ impl Store {
             let mut select = connection.prepare_cached(
                 "SELECT id, key, message, attempts, created_us FROM outbox AS o WHERE hook = ?1 AND due_us <= ?2 AND NOT EXISTS
                      (SELECT 1 FROM outbox AS p WHERE p.hook = o.hook AND p.node = o.node AND p.case_id = o.case_id AND p.id < o.id)
-                 ORDER BY due_us, id LIMIT 1",
+                 ORDER BY attempts > 0, due_us, id LIMIT 1",
             )?;
             let due = |row: &Row<'_>| {
                 let created_at = time(row.get(4)?);
@@ -90,7 +91,7 @@ impl Store {
         self.write(None, move |connection| connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id]).map(drop)).await
     }
 
-    /// The hook did not want a message: not before `pause` is over again.
+    /// The hook did not take a message: not before `pause` is over again.
     ///
     /// # Errors
     /// [`StoreError`].
