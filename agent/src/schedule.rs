@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nodewhy_diagnosis::{Facts, Missing, MissingKind};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -25,6 +25,8 @@ const LATE: Duration = Duration::from_secs(4);
 pub struct Looked {
     /// The check's name.
     pub check: &'static str,
+    /// When the look began.
+    pub began_at: Timestamp,
     /// Its facts.
     pub facts: Facts,
 }
@@ -34,6 +36,8 @@ pub struct Looked {
 pub enum Order {
     /// Facts that others than checks found out; later looks are given them.
     Learn(Facts),
+    /// The clock was set back by so much.
+    ClockSetBack(SignedDuration),
     /// These checks (by name) are to look again at once.
     LookNow(Vec<&'static str>),
     /// These checks, and no others, look often until told otherwise.
@@ -75,7 +79,7 @@ pub async fn look_once(host: Arc<Host>, checks: Vec<Check>, known: Facts, deadli
         // On a machine too busy to have looked at anything yet, a late answer is better than none.
         let until = if any { deadline } else { deadline + LATE };
         tokio::select! {
-            Some(Looked { check, facts: seen }) = looked.recv() => {
+            Some(Looked { check, facts: seen, .. }) = looked.recv() => {
                 any = true;
                 waiting.remove(check);
                 facts.absorb(seen);
@@ -153,6 +157,7 @@ impl Scheduler {
             Order::Learn(facts) => {
                 self.known.absorb(facts);
             }
+            Order::ClockSetBack(step) => self.known.clock_set_back(step),
             Order::LookNow(names) => {
                 let now = Instant::now();
                 for slot in self.slots.iter_mut().filter(|slot| names.contains(&slot.check.name)) {
@@ -219,7 +224,7 @@ impl Scheduler {
             look.given_up = true;
             slot.looked = true;
             let why = format!("it did not come back within {:?}; it is left alone until it does", slot.check.deadline);
-            told.push(Looked { check: slot.check.name, facts: hung(&slot.check, look.began_at, &why) });
+            told.push(Looked { check: slot.check.name, began_at: look.began_at, facts: hung(&slot.check, look.began_at, &why) });
         }
         for looked in told {
             self.tell(looked).await;
@@ -244,8 +249,8 @@ impl Scheduler {
                 .hint("this is a defect of nodewhy-agent: please report it with the agent's log");
             missing(&slot.check, look.began_at, &why)
         });
-        let check = slot.check.name;
-        self.tell(Looked { check, facts }).await;
+        let looked = Looked { check: slot.check.name, began_at: look.began_at, facts };
+        self.tell(looked).await;
     }
 
     async fn tell(&mut self, looked: Looked) {

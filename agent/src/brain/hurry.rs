@@ -1,8 +1,10 @@
-//! Which checks to ask again, and how often: those whose facts an open case, or a cause just sighted, reads.
+//! Which checks to ask again, and how often: those whose facts an open case, or a cause just sighted, reads. And what a judgement waits
+//! for: looks that began after the sighting, since no others can refute it or tell that it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nodewhy_diagnosis::Catalogue;
 use nodewhy_diagnosis::catalogue::{Cause, Sighting, Sign};
 use tokio::time::Instant;
@@ -18,8 +20,10 @@ pub(super) struct Hurry {
     checks_of: BTreeMap<String, BTreeSet<&'static str>>,
     /// Causes present now.
     open: BTreeSet<String>,
-    /// Checks ordered to look, not yet back.
-    awaited: BTreeSet<&'static str>,
+    /// Checks ordered to look since a sighting at that time, not yet back.
+    awaited: BTreeMap<&'static str, Timestamp>,
+    /// Checks that have not looked since a sighting at that time: even the same facts again will be news.
+    stale: BTreeMap<&'static str, Timestamp>,
     told: BTreeSet<&'static str>,
     unit_changed: Option<Instant>,
 }
@@ -27,15 +31,33 @@ pub(super) struct Hurry {
 impl Hurry {
     pub(super) fn new(catalogue: &Catalogue) -> Self {
         let checks_of = catalogue.causes().iter().map(|cause| (cause.code.clone(), checks_of(cause))).collect();
-        Self { checks_of, open: BTreeSet::new(), awaited: BTreeSet::new(), told: BTreeSet::new(), unit_changed: None }
+        Self {
+            checks_of,
+            open: BTreeSet::new(),
+            awaited: BTreeMap::new(),
+            stale: BTreeMap::new(),
+            told: BTreeSet::new(),
+            unit_changed: None,
+        }
     }
 
     /// Checks to look at once because of these sightings of causes that are not open yet.
     pub(super) fn for_sightings(&mut self, sightings: &[Sighting]) -> Vec<&'static str> {
-        let new: BTreeSet<&str> =
-            sightings.iter().map(|sighting| sighting.code.as_str()).filter(|code| !self.open.contains(*code)).collect();
-        let wanted: BTreeSet<&'static str> = new.into_iter().filter_map(|code| self.checks_of.get(code)).flatten().copied().collect();
-        self.awaited.extend(&wanted);
+        let mut newest: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for sighting in sightings {
+            newest.entry(&sighting.code).and_modify(|at| *at = sighting.at.max(*at)).or_insert(sighting.at);
+        }
+        let mut wanted = BTreeSet::new();
+        for (code, at) in newest {
+            let open = self.open.contains(code);
+            for check in self.checks_of.get(code).into_iter().flatten() {
+                later(&mut self.stale, check, at);
+                if !open {
+                    later(&mut self.awaited, check, at);
+                    wanted.insert(*check);
+                }
+            }
+        }
         wanted.into_iter().collect()
     }
 
@@ -49,8 +71,19 @@ impl Hurry {
         checks::ALL.iter().filter(|check| check.name != checks::UNITS.name).map(|check| check.name).collect()
     }
 
-    pub(super) fn came_back(&mut self, check: &str) {
-        self.awaited.remove(check);
+    /// A look that began then is back. Whether it is the first since a sighting that it may refute or end.
+    pub(super) fn came_back(&mut self, check: &str, began_at: Timestamp) -> bool {
+        let since = |at: Option<&Timestamp>| at.is_some_and(|at| *at < began_at);
+        if since(self.awaited.get(check)) {
+            self.awaited.remove(check);
+        }
+        since(self.stale.get(check)) && self.stale.remove(check).is_some()
+    }
+
+    /// The sightings that were waited for lie ahead now.
+    pub(super) fn clock_set_back(&mut self) {
+        self.awaited.clear();
+        self.stale.clear();
     }
 
     pub(super) fn all_came_back(&self) -> bool {
@@ -67,6 +100,10 @@ impl Hurry {
             wanted
         })
     }
+}
+
+fn later(times: &mut BTreeMap<&'static str, Timestamp>, check: &'static str, at: Timestamp) {
+    times.entry(check).and_modify(|known| *known = at.max(*known)).or_insert(at);
 }
 
 /// Checks that report facts which the cause reads or quotes.
@@ -86,15 +123,17 @@ fn checks_of(cause: &Cause) -> BTreeSet<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
 
     fn sighting(code: &str) -> Sighting {
         Sighting {
             code: code.to_owned(),
             sign: 0,
-            at: Timestamp::UNIX_EPOCH,
+            at: at(10),
             unit: "kubelet.service".to_owned(),
             text: String::new(),
             cursor: String::new(),
@@ -108,8 +147,27 @@ mod tests {
         let wanted = hurry.for_sightings(&[sighting("swap-enabled")]);
         assert!(wanted.contains(&"swap") && wanted.contains(&"units"), "{wanted:?}");
         assert!(!hurry.all_came_back());
-        wanted.iter().for_each(|check| hurry.came_back(check));
+        wanted.iter().for_each(|check| assert!(hurry.came_back(check, at(11)), "{check}"));
         assert!(hurry.all_came_back());
+    }
+
+    #[test]
+    fn a_look_that_began_before_the_sighting_is_not_the_one_that_is_waited_for() {
+        let mut hurry = Hurry::new(nodewhy_causes::catalogue());
+        let wanted = hurry.for_sightings(&[sighting("swap-enabled")]);
+        wanted.iter().for_each(|check| assert!(!hurry.came_back(check, at(10)), "{check}"));
+        assert!(!hurry.all_came_back());
+    }
+
+    #[test]
+    fn the_first_look_since_a_sighting_is_news_also_for_a_cause_that_is_open_and_the_next_is_not() {
+        let mut hurry = Hurry::new(nodewhy_causes::catalogue());
+        hurry.open(BTreeSet::from(["swap-enabled".to_owned()]));
+        assert_eq!(hurry.for_sightings(&[sighting("swap-enabled")]), Vec::<&str>::new());
+        assert!(!hurry.came_back("swap", at(10)));
+        assert!(hurry.came_back("swap", at(11)));
+        assert!(!hurry.came_back("swap", at(12)));
+        assert!(hurry.all_came_back(), "nothing is held for it");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the journal's cursor up to which the state has taken everything in. After a kill at any point the agent goes on from the last entry:
 //! what was not in it is read from the journal again and judged again, with the same result.
 
+mod clock;
 mod deaf;
 mod hurry;
 mod judge;
@@ -15,11 +16,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nodewhy_diagnosis::catalogue::Sighting;
+use nodewhy_diagnosis::facts::schema as s;
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Facts, State};
 use nodewhy_proto::v1::Hello;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
+use crate::checks;
 use crate::host::Host;
 use crate::host::journal::{Batch, Follower};
 use crate::identity::Identity;
@@ -28,6 +31,7 @@ use crate::schedule::{Looked, Order};
 use crate::ship::Link;
 use crate::spool::Spool;
 
+use clock::Clock;
 use deaf::Hearing;
 use hurry::Hurry;
 use settle::Settling;
@@ -120,6 +124,7 @@ pub struct Brain {
     /// The journal has been read and taken in up to here.
     read_up_to: Option<Timestamp>,
     hearing: Hearing,
+    clock: Clock,
     disk_error: Option<String>,
     appended: judge::Appended,
 }
@@ -149,6 +154,7 @@ impl Brain {
             attached: false,
             read_up_to: None,
             hearing: Hearing::new(Instant::now()),
+            clock: Clock::new(Timestamp::now(), Instant::now()),
             disk_error: None,
             appended: judge::Appended::default(),
         }
@@ -169,6 +175,7 @@ impl Brain {
                 _ = beat.tick() => Heard::Beat,
                 _ = inputs.shutdown.wait_for(|end| *end) => break,
             };
+            self.notice_clock();
             match heard {
                 Heard::Looked(looked) => self.take_looked(looked),
                 Heard::Units(facts) => self.take_units(facts),
@@ -184,6 +191,25 @@ impl Brain {
         }
         self.outputs.notifier.stopping();
         self.save();
+    }
+
+    fn notice_clock(&mut self) {
+        if let Some(step) = self.clock.set_back(Timestamp::now(), Instant::now()) {
+            tracing::warn!("the clock was set back by {step:#}");
+            self.facts.clock_set_back(step);
+            self.hurry.clock_set_back();
+            self.order(Order::ClockSetBack(step));
+            self.changed = true;
+        }
+    }
+
+    /// What a look brings that began before the clock was set back.
+    fn by_this_clock(&self, mut facts: Facts) -> Facts {
+        let now = Timestamp::now();
+        if facts.iter().any(|(_, fact)| fact.read_at > now) {
+            facts.clock_set_back(self.clock.last_step);
+        }
+        facts
     }
 
     fn take_all_waiting(&mut self) {
@@ -206,14 +232,19 @@ impl Brain {
         if let Some(settling) = &mut self.settling {
             settling.looked(looked.check);
         }
-        self.hurry.came_back(looked.check);
-        if self.facts.absorb(looked.facts) {
+        // Facts read since a sighting may end it even if they are what they were.
+        self.changed |= self.hurry.came_back(looked.check, looked.began_at);
+        if self.facts.absorb(self.by_this_clock(looked.facts)) {
             self.changed = true;
             self.outputs.known.send_replace(Arc::new(self.facts.clone()));
         }
     }
 
     fn take_units(&mut self, facts: Facts) {
+        let facts = self.by_this_clock(facts);
+        if let Some(began_at) = facts.get(s::KUBELET_UNIT_NAME.path()).map(|fact| fact.read_at) {
+            self.changed |= self.hurry.came_back(checks::UNITS.name, began_at);
+        }
         self.order(Order::Learn(facts.clone()));
         if self.facts.absorb(facts) {
             self.changed = true;
@@ -234,7 +265,7 @@ impl Brain {
             self.cursor = cursor;
             self.appended.cursor_moved();
         }
-        self.changed |= self.facts.absorb(batch.facts);
+        self.changed |= self.facts.absorb(self.by_this_clock(batch.facts));
         if !wanted.is_empty() && self.settling.is_none() {
             self.hold.get_or_insert_with(|| Instant::now() + HOLD);
             self.order(Order::LookNow(wanted));

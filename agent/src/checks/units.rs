@@ -8,6 +8,7 @@ use nodewhy_diagnosis::{Facts, Missing};
 
 use super::{Check, Look, Stage};
 use crate::host::bus::{UnitStatus, unit_facts};
+use crate::host::clock::Clocks;
 
 const REPORTS: &[&str] = &["kubelet.unit", "runtime.unit"];
 
@@ -47,7 +48,9 @@ impl Units {
     pub fn facts(&self, look: &Look) -> Facts {
         let expected = look.known.known(s::NODE_IS_KUBERNETES).unwrap_or(false);
         let booted_at = look.host.booted_at();
-        unit_facts(self.kubelet.as_ref(), self.runtime.as_ref(), expected, booted_at, look.began_at)
+        let clocks = Clocks::now();
+        let [kubelet, runtime] = [&self.kubelet, &self.runtime].map(|unit| unit.as_ref().map(|unit| unit.by(&clocks)));
+        unit_facts(kubelet.as_ref(), runtime.as_ref(), expected, booted_at, look.began_at)
     }
 }
 

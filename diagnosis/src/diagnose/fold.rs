@@ -10,7 +10,7 @@ use crate::catalogue::Catalogue;
 use crate::model::PresentCause;
 
 /// So long a case does not become a root after the root that explained it is over.
-const FADES_FOR: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const FADES_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// Remembers which open cases lose a root now.
 pub(super) fn fade(fading: &mut BTreeMap<String, Fading>, open: &BTreeMap<String, Case>, closed: &[String], now: Timestamp) {

@@ -1,5 +1,6 @@
 //! The judgement: from what was seen, and what was known before, to the causes present now.
 
+mod clock;
 mod fold;
 mod hear;
 mod judge;
@@ -72,6 +73,9 @@ pub fn diagnose(catalogue: &Catalogue, view: &View<'_>, prior: &State) -> Outcom
     let look = Look::new(view, Seen::new(view.facts, &derived, now));
     let mut state = prior.clone();
     state.hear(catalogue, view.sightings.iter().filter(|sighting| judge::concerns(&look, catalogue, sighting)));
+    if view.mode != Mode::Saved {
+        state.end_at(now);
+    }
     let mut found = judge_all(&look, catalogue, &mut state);
 
     let mut transitions: Vec<Transition> = Vec::new();
@@ -104,7 +108,8 @@ impl<'a> Look<'a> {
             view,
             now: seen.now,
             deaf: judge::deafness(view.mode, &Scope::facts(&seen)),
-            logs_read_up_to: view.facts.known(schema::LOGS_READ_UP_TO),
+            // From before the clock was set back it says nothing.
+            logs_read_up_to: view.facts.known(schema::LOGS_READ_UP_TO).filter(|read| *read <= clock::latest(seen.now)),
             wake: Wake::default(),
             seen,
         }

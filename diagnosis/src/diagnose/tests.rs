@@ -1,6 +1,7 @@
 //! Every rule of opening and closing, on a catalogue made for it. The state goes through JSON between any two looks: an agent that is
 //! started again goes on as if it had not been.
 
+mod clock;
 mod closing;
 mod folding;
 mod opening;

@@ -188,6 +188,13 @@ impl Facts {
         changed
     }
 
+    /// The clock was set back by so much: what was read before it was so much earlier by the clock as it goes now.
+    pub fn clock_set_back(&mut self, by: jiff::SignedDuration) {
+        for fact in self.by_path.values_mut() {
+            fact.read_at = fact.read_at.checked_sub(by).unwrap_or(Timestamp::MIN);
+        }
+    }
+
     /// All facts in the order of their paths.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Fact)> {
         self.by_path.iter().map(|(path, fact)| (*path, fact))
@@ -217,5 +224,13 @@ mod tests {
         let mut facts = said(10_000, false);
         assert!(facts.absorb(said(100, true)));
         assert_eq!(facts, said(100, true));
+    }
+
+    #[test]
+    fn a_small_step_back_of_the_clock_refuses_no_new_fact_once_it_is_known() {
+        let mut facts = said(110, false);
+        assert!(!facts.absorb(said(101, true)), "a slow look, as far as anybody knows");
+        facts.clock_set_back(jiff::SignedDuration::from_secs(10));
+        assert!(facts.absorb(said(101, true)));
     }
 }

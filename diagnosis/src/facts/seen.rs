@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::schema::{self, Entry};
 use super::{Fact, Facts};
@@ -50,6 +50,11 @@ impl<'a> Seen<'a> {
             }
         }
         Self { now, slots }
+    }
+
+    /// Read later than now: the clock was set back since, and when it was read nobody can say. Less than a millisecond is rounding.
+    pub(crate) fn is_ahead(&self, fact: &Fact) -> bool {
+        fact.read_at.duration_since(self.now) >= SignedDuration::from_millis(1)
     }
 
     /// The fact, if anybody has reported on it.

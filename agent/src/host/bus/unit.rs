@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use zbus::Variant;
 
+use crate::host::clock::Clocks;
+
 use super::{BusError, Host, PROPERTIES, SERVICE, UNIT, malformed};
 
 /// How systemd would start a unit.
@@ -70,12 +72,34 @@ pub struct UnitStatus {
     pub exit: Option<Exit>,
     /// ExecMainCode, ExecMainStatus, ExecMainExitTimestamp as told last; systemd clears them when it starts the next process.
     pub(super) exec: (i32, i32, Option<Timestamp>),
+    /// The same times by the clock that nobody sets.
+    pub(super) steady: Steady,
+}
+
+/// StateChangeTimestampMonotonic, ExecMainStartTimestampMonotonic, ExecMainExitTimestampMonotonic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Steady {
+    state_since: Option<SignedDuration>,
+    started_at: Option<SignedDuration>,
+    exited_at: Option<SignedDuration>,
 }
 
 impl UnitStatus {
     /// ActiveState is active and SubState is running.
     pub fn is_running(&self) -> bool {
         self.active_state == "active" && self.sub_state == "running"
+    }
+
+    /// The state with its times as they are by the clock as it goes now: systemd's are by the clock as it went then.
+    pub(crate) fn by(&self, clocks: &Clocks) -> Self {
+        let Steady { state_since, started_at, exited_at } = self.steady;
+        let exit = self.exit.clone().map(|exit| Exit { at: clocks.now_called(exit.at, exited_at), ..exit });
+        Self {
+            state_since: clocks.now_called(self.state_since, state_since),
+            started_at: clocks.now_called(self.started_at, started_at),
+            exit,
+            ..self.clone()
+        }
     }
 
     /// Takes over properties of `org.freedesktop.systemd1.Unit` or `.Service`, from `GetAll` or from a `PropertiesChanged` signal.
@@ -94,7 +118,9 @@ impl UnitStatus {
             _ => None,
         };
         if let Some(kind) = kind {
-            let ran_for = at.zip(self.started_at).map(|(end, start)| end.duration_since(start)).filter(|time| !time.is_negative());
+            let steady = self.steady.exited_at.zip(self.steady.started_at).map(|(end, start)| end - start);
+            let ran_for = steady.or(at.zip(self.started_at).map(|(end, start)| end.duration_since(start)));
+            let ran_for = ran_for.filter(|time| !time.is_negative());
             self.exit = Some(Exit { kind, status, at, ran_for });
         }
         *self != before
@@ -120,6 +146,10 @@ impl UnitStatus {
             "StateChangeTimestamp" => self.state_since = time(value),
             "ExecMainStartTimestamp" => self.started_at = time(value),
             "ExecMainExitTimestamp" => self.exec.2 = time(value),
+            "StateChangeTimestampMonotonic" => self.steady.state_since = steady(value),
+            "ExecMainStartTimestampMonotonic" => self.steady.started_at = steady(value),
+            // Cleared with the next start, while the exit that is kept outlives it.
+            "ExecMainExitTimestampMonotonic" => self.steady.exited_at = steady(value).or(self.steady.exited_at),
             "ExecMainCode" => self.exec.0 = i32::try_from(value).unwrap_or(self.exec.0),
             "ExecMainStatus" => self.exec.1 = i32::try_from(value).unwrap_or(self.exec.1),
             "NRestarts" => self.restarts = u32::try_from(value).unwrap_or(self.restarts),
@@ -133,6 +163,12 @@ impl UnitStatus {
 fn time(value: &Variant<'_>) -> Option<Timestamp> {
     let micros = u64::try_from(value).ok().filter(|micros| *micros != 0)?;
     Timestamp::from_microsecond(i64::try_from(micros).ok()?).ok()
+}
+
+/// Microseconds since the boot; 0 is never.
+fn steady(value: &Variant<'_>) -> Option<SignedDuration> {
+    let micros = u64::try_from(value).ok().filter(|micros| *micros != 0)?;
+    Some(SignedDuration::from_micros(i64::try_from(micros).ok()?))
 }
 
 pub(super) async fn status(host: &Host, unit: &str) -> Result<UnitStatus, BusError> {

@@ -49,7 +49,7 @@ impl<'a> Scope<'a> {
             None => Err(None),
             Some(fact) => match &fact.value {
                 Err(missing) => Err(Some(missing)),
-                Ok(_) if self.fresh_after.is_some_and(|after| fact.read_at <= after) => Err(None),
+                Ok(_) if self.fresh_after.is_some_and(|after| fact.read_at <= after || self.seen.is_ahead(fact)) => Err(None),
                 Ok(value) => Ok(value),
             },
         }
