@@ -1,20 +1,22 @@
 //! `agent.yaml`. Every key may be left out. Its paths are paths as the agent's own process sees them, not beneath `--root`.
+//!
+//! A file, or a field of it, that cannot be used stops nothing: it is told with its place, and the agent goes on with the rest.
+
+mod fields;
+mod node;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use serde::{Deserialize, Deserializer, de};
-
 /// Where the configuration is looked for if no other file is named.
 pub const DEFAULT_PATH: &str = "/etc/nodewhy/agent.yaml";
 
 /// The agent's configuration.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The node's name; as the kubelet names it if left out.
     pub node_name: Option<String>,
@@ -25,7 +27,6 @@ pub struct Config {
     /// Where to report to; diagnosis goes on without, but nobody hears of it.
     pub collector: Option<Collector>,
     /// How often the agent says that it lives while it has nothing else to say.
-    #[serde(deserialize_with = "duration")]
     pub heartbeat: Duration,
     /// Changes to checks, by their names.
     pub checks: BTreeMap<String, CheckConfig>,
@@ -45,8 +46,7 @@ impl Default for Config {
 }
 
 /// The collector to report to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collector {
     /// `http://127.0.0.1:7870`, or `https://...` elsewhere than on loopback.
     pub address: String,
@@ -61,102 +61,66 @@ pub struct Collector {
 }
 
 /// A check set otherwise than it comes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckConfig {
     /// False: this check is left out, and what it would report stays unknown.
     pub enabled: Option<bool>,
     /// From the begin of one look to the begin of the next.
-    #[serde(deserialize_with = "optional_duration")]
     pub period: Option<Duration>,
     /// Longest time a look may take.
-    #[serde(deserialize_with = "optional_duration")]
     pub deadline: Option<Duration>,
 }
 
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: cannot read the configuration: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not as it has to be.
-    #[error("{}:{line}:{column}: {problem}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1; 0 if the whole file is meant.
-        line: u64,
-        /// Column, from 1.
-        column: u64,
-        /// What is wrong and what would be right.
-        problem: String,
-    },
+/// Something of the configuration that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub path: PathBuf,
+    /// Line, from 1; 0 if the whole file is meant.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, column, problem } = self;
+        match line {
+            0 => write!(f, "{}: {problem}", path.display()),
+            _ => write!(f, "{}:{line}:{column}: {problem}", path.display()),
+        }
+    }
 }
 
 impl Config {
-    /// Reads the file named by the user, or the one at [`DEFAULT_PATH`] if there is one, or takes the defaults.
-    ///
-    /// # Errors
-    /// [`ConfigError`]; a file that the user named has to be there.
-    pub fn read(named: Option<&Path>) -> Result<Self, ConfigError> {
+    /// Reads the file named by the user, or the one at [`DEFAULT_PATH`] if there is one, or takes the defaults. Gives what of it is not
+    /// used, too: a file that the user named and that is not there among it.
+    pub fn read(named: Option<&Path>) -> (Self, Vec<Problem>) {
         let path = named.unwrap_or(Path::new(DEFAULT_PATH));
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(path, &text),
-            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => (Self::default(), Vec::new()),
+            Err(error) => {
+                let problem = format!("cannot read the configuration, the defaults hold: {error}");
+                (Self::default(), vec![Problem { path: path.to_owned(), line: 0, column: 0, problem }])
+            }
         }
     }
 
     /// Reads a configuration's text; `path` is for messages.
-    ///
-    /// # Errors
-    /// [`ConfigError::Invalid`] with line and column.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let invalid = |line, column, problem| ConfigError::Invalid { path: path.to_owned(), line, column, problem };
-        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            return Ok(Self::default());
-        }
-        let config: Self = serde_saphyr::from_str(text).map_err(|error| {
-            let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-            invalid(line, column, error.without_snippet().to_string())
-        })?;
-        config.validate().map_err(|(key, problem)| {
-            let line = text.lines().position(|line| line.trim_start().starts_with(&format!("{key}:"))).map_or(0, |n| n as u64 + 1);
-            invalid(line, 1, format!("{key}: {problem}"))
-        })?;
-        Ok(config)
-    }
-
-    fn validate(&self) -> Result<(), (String, String)> {
-        let wrong = |key: &str, problem: String| Err((key.to_owned(), problem));
-        if self.heartbeat < Duration::from_millis(100) || self.heartbeat > Duration::from_secs(3600) {
-            return wrong("heartbeat", format!("{:?} is out of range: 100ms to 1h", self.heartbeat));
-        }
-        if self.node_name.as_deref().is_some_and(|name| name.is_empty() || name.len() > 253) {
-            return wrong("nodeName", "has to have 1 to 253 characters".into());
-        }
-        for (name, check) in &self.checks {
-            if !crate::checks::ALL.iter().any(|known| known.name == name) {
-                let known: Vec<_> = crate::checks::ALL.iter().map(|check| check.name).collect();
-                return wrong(name, format!("there is no check of this name; there are: {}", known.join(", ")));
-            }
-            if [check.period, check.deadline].iter().flatten().any(|time| *time < Duration::from_millis(100)) {
-                return wrong(name, "period and deadline have to be 100ms at least: the agent is a guest on the node".into());
-            }
-        }
-        self.collector.as_ref().map_or(Ok(()), Collector::validate)
+    pub fn parse(path: &Path, text: &str) -> (Self, Vec<Problem>) {
+        fields::read(path, text)
     }
 }
 
 impl Collector {
     fn validate(&self) -> Result<(), (String, String)> {
         let wrong = |key: &str, problem: &str| Err((key.to_owned(), problem.to_owned()));
+        if self.address.is_empty() {
+            return wrong("collector", "address is missing: it says where to report to");
+        }
         let Ok(url) = reqwest::Url::parse(&self.address) else {
             return wrong("address", "is not a URL: it has to be like http://127.0.0.1:7870 or https://HOST:7870");
         };
@@ -176,68 +140,89 @@ impl Collector {
     }
 }
 
-fn parse_duration<E: de::Error>(text: &str) -> Result<Duration, E> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed.ok_or_else(|| E::custom(format!("`{text}` is no duration: it has to be like 500ms, 10s or 2m")))
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    parse_duration(&String::deserialize(deserializer)?)
-}
-
-fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    Option::<String>::deserialize(deserializer)?.map(|text| parse_duration(&text)).transpose()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(Path::new("agent.yaml"), text).map_err(|error| error.to_string())
+    fn parse(text: &str) -> (Config, Vec<String>) {
+        let (config, problems) = Config::parse(Path::new("agent.yaml"), text);
+        (config, problems.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn nothing_written_means_the_defaults() {
-        for text in ["", "\n# nothing\n", "{}"] {
-            assert_eq!(parse(text), Ok(Config::default()), "{text:?}");
+        for text in ["", "\n# nothing\n", "{}", "collector:\nchecks:\nnodeName:\n"] {
+            assert_eq!(parse(text), (Config::default(), vec![]), "{text:?}");
         }
     }
 
     #[test]
     fn a_whole_file_is_read() {
-        let config = parse(
-            "nodeName: worker-1\nstateDir: /s\ncausesDir: /c\ncollector:\n  address: https://c:7870\n  caFile: /ca\n  certFile: /cert\n  keyFile: /key\n  serverName: name\nheartbeat: 2s\n",
-        )
-        .expect("valid");
-        assert_eq!(config.node_name.as_deref(), Some("worker-1"));
+        let (config, problems) = parse(
+            "nodeName: worker-1\nstateDir: /s\ncausesDir: /c\ncollector:\n  address: https://c:7870\n  caFile: /ca\n  certFile: /cert\n  keyFile: /key\n  serverName: name\nheartbeat: 2s\nchecks: {disk: {period: 30s, deadline: 5s, enabled: true}}\n",
+        );
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!((config.node_name.as_deref(), config.state_dir.as_path()), (Some("worker-1"), Path::new("/s")));
         assert_eq!(config.heartbeat, Duration::from_secs(2));
-        assert_eq!(config.collector.expect("there").server_name.as_deref(), Some("name"));
+        let collector = config.collector.expect("there");
+        assert_eq!((collector.server_name.as_deref(), collector.key_file.as_deref()), (Some("name"), Some(Path::new("/key"))));
+        let (enabled, [period, deadline]) = (Some(true), [30, 5].map(|seconds| Some(Duration::from_secs(seconds))));
+        assert_eq!(config.checks["disk"], CheckConfig { enabled, period, deadline });
     }
 
     #[test]
     fn mistakes_are_told_with_file_line_and_what_would_be_right() {
         for (text, place, says) in [
-            ("nodeNam: x\n", "agent.yaml:1:", "nodeNam"),
-            ("# c\nheartbeat: soon\n", "agent.yaml:2:", "10s"),
+            ("nodeNam: x\n", "agent.yaml:1:1:", "nodeNam"),
+            ("# c\nheartbeat: soon\n", "agent.yaml:2:12:", "10s"),
             ("heartbeat: 1ms\n", "agent.yaml:1:", "out of range"),
+            ("heartbeat: [1]\n", "agent.yaml:1:", "a list"),
             ("collector:\n  address: http://10.0.0.1:7870\n", "agent.yaml:2:", "https"),
             ("collector:\n  address: ftp://h\n", "agent.yaml:2:", "http://"),
             ("collector:\n  address: https://h:1\n", "agent.yaml:1:", "caFile"),
             ("collector:\n  address: https://h:1\n  caFile: /a\n  certFile: /b\n", "agent.yaml:1:", "keyFile"),
-            ("collector: {}\n", "agent.yaml:1:", "address"),
-            ("checks:\n  no-such-check: {period: 1s}\n", "agent.yaml:2:", "no-such-check"),
+            ("collector: {caFile: /a}\n", "agent.yaml:1:", "address"),
+            ("checks:\n  no-such-check: {period: 1s}\n", "agent.yaml:2:3:", "no-such-check"),
+            ("checks: {disk: {perod: 1s}}\n", "agent.yaml:1:17:", "checks.disk.perod"),
+            ("checks: {disk: {period: 1ms}}\n", "agent.yaml:1:", "100ms"),
             ("nodeName: [1, 2\n", "agent.yaml:", ""),
             ("nodeName: ''\n", "agent.yaml:1:", "253"),
+            ("nodeName: 7\n", "agent.yaml:1:", "quotes"),
+            ("- a\n- b\n", "agent.yaml:1:", "keys with values"),
         ] {
-            let error = parse(text).expect_err(text);
-            assert!(error.starts_with(place) && error.contains(says), "{text:?}: {error}");
+            let (config, problems) = parse(text);
+            assert_eq!(problems.len(), 1, "{text:?}: {problems:?}");
+            assert!(problems[0].starts_with(place) && problems[0].contains(says), "{text:?}: {problems:?}");
+            assert_eq!(Config { checks: BTreeMap::new(), ..config }, Config::default(), "{text:?}");
         }
     }
 
     #[test]
-    fn a_named_file_has_to_be_there() {
-        let error = Config::read(Some(Path::new("/nonexistent/agent.yaml"))).expect_err("not there").to_string();
-        assert!(error.starts_with("/nonexistent/agent.yaml: cannot read"), "{error}");
+    fn a_bad_field_takes_no_other_with_it() {
+        let (config, problems) = parse(
+            "nodeName: worker-1\nheartbeat: soon\ncollector:\n  address: http://127.0.0.1:7870\n  serverNam: x\nchecks:\n  disk: {period: 30s, deadlin: 5s}\n  dsk: {}\n",
+        );
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert_eq!((config.node_name.as_deref(), config.heartbeat), (Some("worker-1"), Duration::from_secs(10)));
+        assert_eq!(config.collector.map(|collector| collector.address).as_deref(), Some("http://127.0.0.1:7870"));
+        assert_eq!(config.checks["disk"].period, Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn what_is_no_yaml_takes_its_own_key_with_it_and_no_other() {
+        for broken in ["checks: {disk: {period: 30s\n", "checks:\n   disk: {}\n  swap: {}\n", "collector: 'x\n"] {
+            let (config, problems) = parse(&format!("nodeName: worker-1\n{broken}"));
+            assert!(!problems.is_empty() && problems[0].starts_with("agent.yaml:"), "{broken}: {problems:?}");
+            assert_eq!(config.node_name.as_deref(), Some("worker-1"), "{broken}: {problems:?}");
+        }
+        let (config, problems) = parse("\u{1}\t{{{[[");
+        assert!(!problems.is_empty() && config == Config::default(), "{problems:?}");
+    }
+
+    #[test]
+    fn a_named_file_that_is_not_there_is_told_and_the_defaults_hold() {
+        let (config, problems) = Config::read(Some(Path::new("/nonexistent/agent.yaml")));
+        assert_eq!(config, Config::default());
+        assert!(problems[0].to_string().starts_with("/nonexistent/agent.yaml: cannot read"), "{problems:?}");
     }
 }

@@ -15,6 +15,7 @@ use nodewhy_proto::v1::attach_response::Message as Hear;
 use nodewhy_proto::v1::{AttachRequest, AttachResponse, Heartbeat, Hello, Report};
 use prost::Message as _;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -63,6 +64,10 @@ pub struct Shipper {
 enum ShipError {
     #[error("cannot read {what} {}: {source}", path.display())]
     File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("reading the certificate files did not come back within {PATIENCE:?}: does their disk hang?")]
+    HungFiles,
+    #[error("reading the certificate files broke off")]
+    BrokenOff(#[source] JoinError),
     #[error("the address {0} is no URL")]
     Address(String),
     #[error("cannot connect to {address}: {reason}")]
@@ -79,9 +84,10 @@ impl Shipper {
     /// Ships until the task is dropped.
     pub async fn run(self) {
         let mut pause = BACK_OFF.0;
+        let mut files = Files::default();
         loop {
             let began = Instant::now();
-            let Err(error) = self.stream().await;
+            let Err(error) = self.stream(&mut files).await;
             self.tell(Link::Away(error.to_string()));
             if began.elapsed() > STABLE {
                 pause = BACK_OFF.0;
@@ -122,8 +128,8 @@ impl Shipper {
         self.collector.address.clone()
     }
 
-    async fn stream(&self) -> Result<std::convert::Infallible, ShipError> {
-        let channel = connect(&self.collector).await?;
+    async fn stream(&self, files: &mut Files) -> Result<std::convert::Infallible, ShipError> {
+        let channel = connect(&self.collector, files).await?;
         let (say, said) = mpsc::channel(16);
         let mut hello = self.hello.borrow().clone();
         hello.spool_id = self.spool().id();
@@ -209,7 +215,7 @@ fn request(message: Say) -> AttachRequest {
     AttachRequest { message: Some(message) }
 }
 
-async fn connect(collector: &Collector) -> Result<Channel, ShipError> {
+async fn connect(collector: &Collector, files: &mut Files) -> Result<Channel, ShipError> {
     let address = &collector.address;
     let mut endpoint = Endpoint::from_shared(address.clone())
         .map_err(|_| ShipError::Address(address.clone()))?
@@ -220,11 +226,39 @@ async fn connect(collector: &Collector) -> Result<Channel, ShipError> {
         .keep_alive_while_idle(true);
     let failed = |error: &dyn std::error::Error| ShipError::Connect { address: address.clone(), reason: chain(error) };
     if address.starts_with("https:") {
-        endpoint = endpoint.tls_config(tls(collector)?).map_err(|error| failed(&error))?;
+        endpoint = endpoint.tls_config(files.read(collector).await?).map_err(|error| failed(&error))?;
     }
     match timeout(PATIENCE, endpoint.connect()).await {
         Ok(connected) => connected.map_err(|error| failed(&error)),
         Err(_) => Err(ShipError::Silent { address: address.clone() }),
+    }
+}
+
+/// Reads the certificate files, on a thread that may hang with their disk; never on a second one meanwhile.
+struct Files {
+    reading: Option<JoinHandle<Result<ClientTlsConfig, ShipError>>>,
+    patience: Duration,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { reading: None, patience: PATIENCE }
+    }
+}
+
+impl Files {
+    async fn read(&mut self, collector: &Collector) -> Result<ClientTlsConfig, ShipError> {
+        let late = self.reading.is_some();
+        let collector = collector.clone();
+        let reading = self.reading.get_or_insert_with(|| spawn_blocking(move || tls(&collector)));
+        let read = timeout(self.patience, &mut *reading).await.map_err(|_| ShipError::HungFiles)?;
+        self.reading = None;
+        match read {
+            // As they were when it hung; they are read again for the next attempt.
+            Ok(Ok(_)) if late => Err(ShipError::HungFiles),
+            Ok(read) => read,
+            Err(error) => Err(ShipError::BrokenOff(error)),
+        }
     }
 }
 

@@ -67,13 +67,13 @@ fn mistakes_are_told_with_their_place_and_the_exit_code_of_their_kind() {
     let (code, _, error) = run(node.command(&["--config", bad.to_str().unwrap(), "check"]));
     assert_eq!(code, Some(64), "given twice: {error}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-agent"));
-    command.args(["check", "--config"]).arg(&bad);
-    let (code, _, error) = run(command);
-    assert!(code == Some(3) && error.contains("bad.yaml:2"), "{code:?} {error}");
+    command.args(["check", "--root"]).arg(node.root()).arg("--config").arg(&bad);
+    let (_, text, error) = run(command);
+    assert!(error.contains("bad.yaml:2:1") && text.contains("no_such_key"), "told on the side and in the diagnosis: {error}\n{text}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-agent"));
-    command.args(["check", "--config", "/no/such/file"]);
-    let (code, _, error) = run(command);
-    assert!(code == Some(3) && error.contains("/no/such/file"), "{code:?} {error}");
+    command.args(["check", "--config", "/no/such/file", "--root"]).arg(node.root());
+    let (_, text, error) = run(command);
+    assert!(error.contains("/no/such/file") && text.contains("/no/such/file"), "{error}\n{text}");
 }
 
 #[test]

@@ -63,7 +63,8 @@ impl Brain {
         }
         let identity = self.identify();
         let view = View { now, node: &identity.node, facts: &self.facts, sightings: &self.waiting, mode: Mode::Live };
-        let outcome = diagnose(&self.start.catalogue, &view, &self.state);
+        let mut outcome = diagnose(&self.start.catalogue, &view, &self.state);
+        outcome.diagnosis.unknown.extend_from_slice(&self.start.notes);
         if outcome.state != self.state {
             self.appended.save_within(SAVE_STATE);
         }
@@ -84,7 +85,7 @@ impl Brain {
     /// Who this is, settled with the first judgement; the ship introduces itself with it.
     fn identify(&mut self) -> Identity {
         let Self { start, facts, .. } = self;
-        let identity = self.identity.get_or_insert_with(|| Identity::new(&start.host, start.node_name.as_deref(), facts)).clone();
+        let identity = self.identity.get_or_insert_with(|| Identity::new(&start.names, start.node_name.as_deref(), facts)).clone();
         let hello = identity.hello(&self.facts);
         self.outputs.hello.send_if_modified(|old| {
             let changed = *old != hello;

@@ -17,15 +17,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nodewhy_diagnosis::catalogue::Sighting;
 use nodewhy_diagnosis::facts::schema as s;
+use nodewhy_diagnosis::model::Unknown;
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Facts, State};
 use nodewhy_proto::v1::Hello;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::checks;
-use crate::host::Host;
 use crate::host::journal::{Batch, Follower};
-use crate::identity::Identity;
+use crate::identity::{Identity, Names};
 use crate::notify::Notifier;
 use crate::schedule::{Looked, Order};
 use crate::ship::Link;
@@ -77,8 +77,8 @@ pub struct Outputs {
 
 /// What the brain starts from.
 pub struct Start {
-    /// The node.
-    pub host: Arc<Host>,
+    /// What the node's files say of who it is.
+    pub names: Names,
     /// What can be wrong.
     pub catalogue: Arc<Catalogue>,
     /// The name from the configuration.
@@ -91,11 +91,18 @@ pub struct Start {
     pub facts: Facts,
     /// Names of the checks that will report.
     pub checks: BTreeSet<&'static str>,
+    /// What the agent itself had to leave out (of its configuration, of its causes): told with every diagnosis.
+    pub notes: Vec<Unknown>,
     /// Where entries go.
     pub spool: Arc<Mutex<Spool>>,
     /// The journal, for the time up to which it was read.
     pub journal: Arc<Follower>,
 }
+
+/// Something the brain lives on has ended before it was told to: it would go on knowing less and less.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} has ended unexpectedly; its last words are above")]
+pub struct Starved(&'static str);
 
 /// See the module.
 pub struct Brain {
@@ -161,19 +168,22 @@ impl Brain {
     }
 
     /// Thinks until told to end. What is known by then is in the spool when this returns.
-    pub async fn run(mut self) {
+    ///
+    /// # Errors
+    /// [`Starved`].
+    pub async fn run(mut self) -> Result<(), Starved> {
         let mut beat = self.outputs.notifier.beat();
-        loop {
+        let ended = loop {
             let next = self.next_wake();
             let inputs = &mut self.inputs;
             let heard = tokio::select! {
-                Some(looked) = inputs.looked.recv() => Heard::Looked(looked),
-                Some(facts) = inputs.units.recv() => Heard::Units(facts),
-                Some(batch) = inputs.batches.recv() => Heard::Batch(batch),
+                looked = inputs.looked.recv() => looked.map_or(Heard::End("the scheduler of the checks"), Heard::Looked),
+                facts = inputs.units.recv() => facts.map_or(Heard::End("the watch of the units"), Heard::Units),
+                batch = inputs.batches.recv() => batch.map_or(Heard::End("the journal's thread"), Heard::Batch),
                 Ok(()) = inputs.link.changed() => Heard::Link,
                 () = tokio::time::sleep_until(next) => Heard::Time,
                 _ = beat.tick() => Heard::Beat,
-                _ = inputs.shutdown.wait_for(|end| *end) => break,
+                _ = inputs.shutdown.wait_for(|end| *end) => break Ok(()),
             };
             self.notice_clock();
             match heard {
@@ -182,15 +192,24 @@ impl Brain {
                 Heard::Batch(batch) => self.take_batch(batch),
                 Heard::Link => self.changed = true,
                 Heard::Time => {}
-                Heard::Beat => self.outputs.notifier.alive(),
+                Heard::Beat => self.say_alive(),
+                Heard::End(whose) => break Err(Starved(whose)),
             }
             self.take_all_waiting();
             if self.is_time_to_judge() {
                 self.judge();
             }
-        }
+        };
         self.outputs.notifier.stopping();
         self.save();
+        ended
+    }
+
+    /// Feeds systemd's watchdog, as long as judgements are made: a loop that turns and never comes to one is not alive.
+    fn say_alive(&self) {
+        if self.judged.elapsed() < JUDGE_AT_LEAST_EVERY * 2 {
+            self.outputs.notifier.alive();
+        }
     }
 
     fn notice_clock(&mut self) {
@@ -318,6 +337,8 @@ enum Heard {
     Link,
     Time,
     Beat,
+    /// Of something that should never end.
+    End(&'static str),
 }
 
 /// From a wall-clock moment to one of this clock.

@@ -12,12 +12,12 @@ use nodewhy_diagnosis::{Catalogue, Diagnosis, Facts, Missing, MissingKind, State
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Output, exit, output};
+use super::{Output, exit, left_out, output};
 use crate::catalogue::Loaded;
-use crate::config::Config;
+use crate::config::{Config, Problem};
 use crate::host::Host;
 use crate::host::journal::{self, Batch};
-use crate::identity::Identity;
+use crate::identity::{Identity, Names};
 use crate::{catalogue, checks, schedule};
 
 /// The whole look. The answer is on the screen within a second whatever hangs.
@@ -26,16 +26,20 @@ const DEADLINE: Duration = Duration::from_millis(900);
 const LOOK: Duration = Duration::from_millis(700);
 /// What is left for the journal once all looks are back.
 const GRACE: Duration = Duration::from_millis(50);
+/// The node's name and ids, which are read first.
+const NAMES_WITHIN: Duration = Duration::from_millis(100);
 /// Reading the journal newest first.
 const JOURNAL: Duration = Duration::from_millis(650);
 
-pub(super) fn check(host: Arc<Host>, config: &Config, format: Output) -> anyhow::Result<u8> {
+pub(super) fn check(host: Arc<Host>, config: &Config, problems: &[Problem], format: Output) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(512 << 10).build()?;
+    let names = Names::read(&host, NAMES_WITHIN);
     let (loaded, facts, batch) = runtime.block_on(look(&host, config))?;
     // What hangs still is left behind, not waited for.
     runtime.shutdown_background();
     loaded.refused.iter().for_each(|why| output::note(&format!("refused: {why}")));
-    let (diagnosis, facts) = judge(&host, config, &loaded.catalogue, facts, batch);
+    let (mut diagnosis, facts) = judge(&names, config, &loaded.catalogue, facts, batch);
+    diagnosis.unknown.extend(left_out(problems, &loaded.refused));
     output::value(&diagnosis, format, || render::text(&diagnosis, output::style()))?;
     if let Some(note) = not_kubernetes(&facts) {
         output::note(&note);
@@ -86,9 +90,9 @@ fn unread(at: Timestamp) -> Batch {
     Batch { facts, ..Batch::default() }
 }
 
-fn judge(host: &Host, config: &Config, catalogue: &Catalogue, mut facts: Facts, batch: Batch) -> (Diagnosis, Facts) {
+fn judge(names: &Names, config: &Config, catalogue: &Catalogue, mut facts: Facts, batch: Batch) -> (Diagnosis, Facts) {
     facts.absorb(batch.facts);
-    let identity = Identity::new(host, config.node_name.as_deref(), &facts);
+    let identity = Identity::new(names, config.node_name.as_deref(), &facts);
     let view = View { now: Timestamp::now(), node: &identity.node, facts: &facts, sightings: &batch.sightings, mode: Mode::Once };
     let diagnosis = diagnose(catalogue, &view, &State::default()).diagnosis;
     (diagnosis, facts)

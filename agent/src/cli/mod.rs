@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::config::Config;
+use nodewhy_diagnosis::model::Unknown;
+use nodewhy_diagnosis::record::clip;
+
+use crate::config::{Config, Problem};
 use crate::host::Host;
 
 /// Exit codes; scripts depend on them.
@@ -22,6 +25,10 @@ mod exit {
     pub(super) const COULD_NOT_LOOK: u8 = 3;
     pub(super) const USAGE: u8 = 64;
 }
+
+/// More than anybody reads: the log has the rest.
+const MAX_LEFT_OUT: usize = 16;
+const MAX_WHY: usize = 2048;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -132,17 +139,14 @@ pub fn main() -> ExitCode {
         output::raw(&completions(shell));
         return ExitCode::from(exit::HEALTHY);
     }
-    let config = match Config::read(cli.node.config.as_deref()) {
-        Ok(config) => config,
-        Err(error) => {
-            output::error(&error);
-            return ExitCode::from(exit::COULD_NOT_LOOK);
-        }
-    };
+    let (config, problems) = Config::read(cli.node.config.as_deref());
+    if !matches!(cli.command, Command::Run) {
+        problems.iter().for_each(|problem| output::note(&format!("left out: {problem}")));
+    }
     let host = Arc::new(Host::new(&cli.node.root));
     let result = match cli.command {
-        Command::Check { output } => check::check(host, &config, output),
-        Command::Run => run::run(host, config),
+        Command::Check { output } => check::check(host, &config, &problems, output),
+        Command::Run => run::run(host, config, &problems),
         Command::Causes { what: CausesCommand::List { output } } => causes::list(&config, output),
         Command::Causes { what: CausesCommand::Explain { code } } => causes::explain(&config, &code),
         Command::Causes { what: CausesCommand::Lint { files } } => Ok(causes::lint(&files)),
@@ -155,6 +159,14 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit::COULD_NOT_LOOK)
         }
     }
+}
+
+/// What of the configuration and of the causes is not used, as it stands in a diagnosis.
+fn left_out(problems: &[Problem], refused: &[String]) -> Vec<Unknown> {
+    let configuration = problems.iter().map(|problem| ("configuration", problem.to_string()));
+    let causes = refused.iter().map(|why| ("causes", format!("a cause file is refused: {why}")));
+    let all = configuration.chain(causes).take(MAX_LEFT_OUT);
+    all.map(|(what, why)| Unknown { what: what.to_owned(), why: clip(&why, MAX_WHY).to_owned() }).collect()
 }
 
 fn completions(shell: clap_complete::Shell) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! `nodewhy-agent run`: puts the daemon together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,13 +11,15 @@ use nodewhy_diagnosis::State;
 use nodewhy_proto::v1::Hello;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{Id, JoinSet};
 use tracing_subscriber::EnvFilter;
 
-use super::exit;
+use super::{exit, left_out};
 use crate::brain::{Brain, Inputs, Outputs, Start};
-use crate::config::{Collector, Config};
+use crate::config::{Collector, Config, Problem};
 use crate::host::Host;
 use crate::host::journal::{Follower, From};
+use crate::identity::Names;
 use crate::notify::Notifier;
 use crate::schedule::{self, Scheduler};
 use crate::ship::{Link, Shipper};
@@ -34,8 +36,12 @@ const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// A power failure loses this much at most of what the collector has not yet.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-pub(super) fn run(host: Arc<Host>, config: Config) -> anyhow::Result<u8> {
+/// The node's name and ids, before anything else; a disk that takes longer hangs.
+const NAMES_WITHIN: Duration = Duration::from_secs(1);
+
+pub(super) fn run(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow::Result<u8> {
     log_to_stderr();
+    problems.iter().for_each(|problem| tracing::error!("left out of the configuration: {problem}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_stack_size(512 << 10)
@@ -43,7 +49,7 @@ pub(super) fn run(host: Arc<Host>, config: Config) -> anyhow::Result<u8> {
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(daemon(host, config));
+    let result = runtime.block_on(daemon(host, config, problems));
     // A hung look is left behind, not waited for.
     runtime.shutdown_background();
     result.map(|()| exit::HEALTHY)
@@ -58,12 +64,14 @@ fn log_to_stderr() {
     drop(set);
 }
 
-async fn daemon(host: Arc<Host>, config: Config) -> anyhow::Result<()> {
+async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow::Result<()> {
     let shutdown = shutdown_signal()?;
     let loaded = catalogue::load(&config.causes_dir);
     loaded.refused.iter().for_each(|why| tracing::error!("a cause file is refused, the others stay: {why}"));
+    let notes = left_out(problems, &loaded.refused);
     let catalogue = Arc::new(loaded.catalogue);
-    let (spool, recovered) = Spool::open(&config.state_dir, SEGMENT_BYTES)?;
+    let names = Names::read(&host, NAMES_WITHIN);
+    let (spool, recovered) = Spool::open(&config.state_dir, SEGMENT_BYTES, names.boot_id())?;
     let (state, from) = recover(&recovered);
     let spool = Arc::new(Mutex::new(spool));
 
@@ -73,45 +81,82 @@ async fn daemon(host: Arc<Host>, config: Config) -> anyhow::Result<()> {
     let journal = Arc::new(journal);
 
     let (checks, facts) = schedule::configured(checks::ALL, &config.checks, Timestamp::now());
-    let names: BTreeSet<&'static str> = checks.iter().map(|check| check.name).collect();
+    let check_names: BTreeSet<&'static str> = checks.iter().map(|check| check.name).collect();
     let (looked_in, looked) = mpsc::channel(64);
     let (orders, ordered) = mpsc::channel(256);
     let mut scheduler = Scheduler::new(Arc::clone(&host), checks, facts.clone(), ordered, looked_in);
-    tokio::spawn(async move { scheduler.run().await });
-    tokio::spawn(mount_watch::run(Arc::clone(&host), orders.clone()));
+    let mut tasks = Tasks::default();
+    tasks.spawn("the scheduler of the checks", async move { scheduler.run().await });
+    let mounts = mount_watch::run(Arc::clone(&host), orders.clone());
+    // It may end where mounts cannot be followed; the check goes on at its period.
+    tasks.spawn("the watch of the mounts", async move {
+        mounts.await;
+        std::future::pending().await
+    });
 
     let (known, knowing) = watch::channel(Arc::new(facts.clone()));
     let (units_in, units) = mpsc::channel(64);
     let watching = Watch { host: Arc::clone(&host), known: knowing, journal: Arc::clone(&journal), out: units_in };
-    tokio::spawn(watching.run());
+    tasks.spawn("the watch of the units", watching.run());
 
     let (link_in, link) = watch::channel(Link::Connecting);
     let (hello, introduced) = watch::channel(Hello::default());
     let (more, to_sync) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     match config.collector {
         Some(collector) => {
-            tokio::spawn(ship(collector, introduced, Arc::clone(&spool), Arc::clone(&more), config.heartbeat, link_in));
+            let shipping = ship(collector, introduced, Arc::clone(&spool), Arc::clone(&more), config.heartbeat, link_in);
+            tasks.spawn("the shipping of reports", shipping);
         }
         None => tracing::warn!("no collector is configured: causes are found and kept, and reported to nobody"),
     }
-    tokio::spawn(sync(Arc::clone(&spool), Arc::clone(&to_sync)));
+    tasks.spawn("the syncing of the spool", sync(Arc::clone(&spool), Arc::clone(&to_sync)));
 
     let start = Start {
-        host,
+        names,
         catalogue,
         node_name: config.node_name,
         state,
         cursor: recovered.cursor,
         facts,
-        checks: names,
+        checks: check_names,
+        notes,
         spool: Arc::clone(&spool),
         journal,
     };
     let inputs = Inputs { looked, units, batches, link, shutdown };
     let outputs = Outputs { orders, known, hello, more, to_sync, notifier: Notifier::default() };
-    Brain::new(start, inputs, outputs).run().await;
+    let thinking = Brain::new(start, inputs, outputs).run();
+    tokio::select! {
+        ended = thinking => ended?,
+        // What was not kept by then is read from the journal and judged again.
+        whose = tasks.ended() => anyhow::bail!("{whose} has ended unexpectedly: ending, so that the agent is started anew and whole"),
+    }
     tracing::info!("ended as ordered");
     Ok(())
+}
+
+/// What runs as long as the agent does. None of it may end before the brain: half an agent would go on as if it were whole.
+#[derive(Default)]
+struct Tasks {
+    running: JoinSet<()>,
+    names: BTreeMap<Id, &'static str>,
+}
+
+impl Tasks {
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let id = self.running.spawn(task).id();
+        self.names.insert(id, name);
+    }
+
+    /// The first that ends, whether by itself or by a panic.
+    async fn ended(&mut self) -> String {
+        let Some(ended) = self.running.join_next_with_id().await else { return std::future::pending().await };
+        let (id, how) = match ended {
+            Ok((id, ())) => (id, String::new()),
+            Err(error) => (error.id(), format!(" ({error})")),
+        };
+        format!("{}{how}", self.names.get(&id).unwrap_or(&"a task"))
+    }
 }
 
 /// State and place to go on from.
@@ -168,4 +213,20 @@ fn shutdown_signal() -> anyhow::Result<watch::Receiver<bool>> {
         end.closed().await;
     });
     Ok(shutdown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_or_panics_is_named() {
+        let mut tasks = Tasks::default();
+        tasks.spawn("one that stays", std::future::pending());
+        tasks.spawn("one that ends", async {});
+        assert_eq!(tasks.ended().await, "one that ends");
+        tasks.spawn("one that panics", async { panic!("in a test") });
+        let ended = tasks.ended().await;
+        assert!(ended.starts_with("one that panics (") && ended.contains("panic"), "{ended}");
+    }
 }

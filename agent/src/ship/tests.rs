@@ -131,7 +131,7 @@ impl Drop for Agent {
 
 fn agent(address: &str) -> Agent {
     let dir = tempfile::tempdir().unwrap();
-    let spool = Arc::new(Mutex::new(Spool::open(dir.path(), 1 << 20).expect("its own").0));
+    let spool = Arc::new(Mutex::new(Spool::open(dir.path(), 1 << 20, "").expect("its own").0));
     let (hello, hellos) = watch::channel(Hello { node: "n".into(), ..Hello::default() });
     let (link, links) = watch::channel(Link::Connecting);
     let more = Arc::new(Notify::new());
@@ -241,6 +241,31 @@ async fn a_certificate_file_that_is_missing_is_named() {
         key_file: None,
         server_name: None,
     };
-    let error = connect(&collector).await.expect_err("no such file").to_string();
+    let error = connect(&collector, &mut Files::default()).await.expect_err("no such file").to_string();
     assert!(error.contains("/nonexistent/ca.crt") && error.contains("caFile"), "{error}");
+}
+
+#[tokio::test]
+async fn certificate_files_on_a_hung_disk_hold_up_their_own_thread_alone_and_only_one() {
+    let dir = tempfile::tempdir().unwrap();
+    // Opening it for reading blocks until somebody writes.
+    let path = dir.path().join("ca.crt");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let collector = Collector {
+        address: "https://127.0.0.1:1".into(),
+        ca_file: Some(path.clone()),
+        cert_file: None,
+        key_file: None,
+        server_name: None,
+    };
+    let mut files = Files { patience: Duration::from_millis(20), ..Files::default() };
+    for _ in 0..2 {
+        let error = files.read(&collector).await.map(drop).expect_err("it hangs");
+        assert!(matches!(error, ShipError::HungFiles), "{error}");
+    }
+    assert!(files.reading.is_some(), "the one that hangs is waited for");
+    tokio::task::spawn_blocking(move || std::fs::write(path, "not a certificate")).await.unwrap().unwrap();
+    files.patience = Duration::from_secs(10);
+    assert!(files.read(&collector).await.is_err(), "what it read is from before");
+    assert!(files.reading.is_none());
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
-use super::segment::{Frame, HEADER, Header, SpoolId};
+use super::segment::{Frame, HEADER, Header};
 use super::writer::{Late, Writer, hung};
 
 /// Both segments; `None` where there is no disk.
@@ -64,8 +64,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes frames into the other segment and goes on there.
-    pub(super) fn turn(&mut self, id: SpoolId, frames: &[Frame<'_>]) -> io::Result<()> {
+    /// Writes frames into the other segment and goes on there; the generation of `header` is set here.
+    pub(super) fn turn(&mut self, header: Header, frames: &[Frame<'_>]) -> io::Result<()> {
         self.settle()?;
         let (index, generation) = (1 - self.at.current, self.at.generation + 1);
         let file = self.file(index)?;
@@ -82,7 +82,7 @@ impl Disk {
             file.write_all_at(&[0; HEADER as usize], 0)?;
             file.write_all_at(&bytes, HEADER)?;
             file.sync_data()?;
-            Header { id, generation }.write(&file)?;
+            Header { generation, ..header }.write(&file)?;
             file.sync_data()
         }));
         match &written {

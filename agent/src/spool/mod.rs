@@ -5,6 +5,10 @@
 //! blocks are there already, this works on a full disk. A disk that hangs is waited for once, for a second; from then on everything is held
 //! in memory until it answers. kill -9 loses nothing that `append` returned from; a power failure loses at most
 //! what was written since the last [`Syncer::sync`], and then state and cursor go back together, so that the same lines are read again.
+//!
+//! Sequences count within the spool's id, over all boots. A power failure may take reports that the collector has: then numbers that it knows
+//! are given a second time. So the segments name the boot they were written in; in another one all that is made before the collector has said
+//! where it stands is marked ([`Spool::welcomed`]).
 
 mod disk;
 mod segment;
@@ -21,7 +25,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use disk::{Disk, Place, Segments};
-use segment::{Frame, Header, SpoolId};
+use segment::{BootId, Frame, Header, SpoolId};
 
 /// Bytes of one segment, unless the disk has less.
 pub const SEGMENT_BYTES: u64 = 4 << 20;
@@ -88,6 +92,9 @@ pub struct Spool {
     cursor: String,
     last: u64,
     acked: u64,
+    boot: BootId,
+    /// See [`Header::unsure_after`].
+    unsure_after: Option<u64>,
     dropped: u64,
     disk_error: Option<String>,
     _lock: Option<Flock<File>>,
@@ -109,11 +116,11 @@ impl Syncer {
 
 impl Spool {
     /// Opens the spool in `dir`, or makes one. A disk that cannot be written is no error: the spool then lives in memory and says so in
-    /// [`Stats::disk_error`].
+    /// [`Stats::disk_error`]. `boot` is the kernel's boot id, as text; empty if it cannot be had.
     ///
     /// # Errors
     /// [`SpoolError::InUse`] if another process has it open.
-    pub fn open(dir: &Path, segment_bytes: u64) -> Result<(Self, Recovered), SpoolError> {
+    pub fn open(dir: &Path, segment_bytes: u64, boot: &str) -> Result<(Self, Recovered), SpoolError> {
         let mut recovered = Recovered::default();
         let opened = fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()));
         let (lock, prepared) = match opened {
@@ -133,6 +140,8 @@ impl Spool {
             cursor: String::new(),
             last: 0,
             acked: 0,
+            boot: boot_bytes(boot),
+            unsure_after: None,
             dropped: 0,
             disk_error,
             _lock: lock,
@@ -181,21 +190,26 @@ impl Spool {
         }
     }
 
-    /// The collector's word at the begin of a stream. If it has committed more than this spool remembers to have made (the spool went back
-    /// by a power failure), reports not yet acknowledged are numbered anew behind that, so that none is taken for one already there.
+    /// The collector's word at the begin of a stream. If it has committed more than this spool had at the begin of this boot, the spool
+    /// went back by a power failure: reports made since are numbered anew behind that, so that none is taken for one already there.
     pub fn welcomed(&mut self, committed: u64) {
-        if committed <= self.last {
-            return self.acked(committed);
+        // Where nothing is unsure a collector that has more can only be right about another life of this spool (a disk put back).
+        let known = self.unsure_after.take().map_or((committed > self.last).then_some(0), Some);
+        let Some(known) = known else { return self.acked(committed) };
+        if committed > known {
+            while self.pending.front().is_some_and(|(of, _)| *of <= known) {
+                self.drop_oldest();
+            }
+            (self.acked, self.last) = (committed, committed);
+            for (sequence, _) in &mut self.pending {
+                self.last += 1;
+                *sequence = self.last;
+            }
+        } else {
+            self.acked(committed);
         }
-        self.acked = committed;
-        self.last = committed;
-        for (sequence, _) in &mut self.pending {
-            self.last += 1;
-            *sequence = self.last;
-        }
-        let result = self.turn();
-        self.disk_error =
-            result.err().map(|error| format!("cannot write the spool: {error}; kept in memory only, a restart would lose it"));
+        // Before anything is sent under these numbers.
+        self.turn_and_tell();
     }
 
     /// Sequence of the newest report; 0 if there never was one.
@@ -229,6 +243,12 @@ impl Spool {
         }
     }
 
+    fn turn_and_tell(&mut self) {
+        let result = self.turn();
+        self.disk_error =
+            result.err().map(|error| format!("cannot write the spool: {error}; kept in memory only, a restart would lose it"));
+    }
+
     /// Writes all that is needed into the other segment and goes on there.
     fn turn(&mut self) -> io::Result<()> {
         let mut frames: Vec<Frame<'_>> = self
@@ -237,7 +257,7 @@ impl Spool {
             .map(|(sequence, report)| Frame { sequence: *sequence, acked: self.acked, state: b"", cursor: b"", report: Some(report) })
             .collect();
         frames.push(Frame { sequence: self.last, acked: self.acked, state: &self.state, cursor: self.cursor.as_bytes(), report: None });
-        self.disk.turn(self.id, &frames)
+        self.disk.turn(Header { id: self.id, generation: 0, boot: self.boot, unsure_after: self.unsure_after }, &frames)
     }
 
     fn recover(&mut self, recovered: &mut Recovered) {
@@ -254,10 +274,8 @@ impl Spool {
             }
         }
         let Some((header, index, bytes)) = best else {
-            if self.disk_error.is_none()
-                && let Err(error) = self.turn()
-            {
-                self.disk_error = Some(format!("cannot write the spool: {error}; kept in memory only, a restart would lose it"));
+            if self.disk_error.is_none() {
+                self.turn_and_tell();
             }
             return;
         };
@@ -284,7 +302,19 @@ impl Spool {
             recovered.state = Some(self.state.clone());
             recovered.cursor.clone_from(&self.cursor);
         }
+        let same_boot = header.boot == self.boot && self.boot != [0; 16];
+        self.unsure_after = if same_boot { header.unsure_after } else { Some(header.unsure_after.unwrap_or(self.last).min(self.last)) };
+        if !same_boot {
+            self.turn_and_tell();
+        }
     }
+}
+
+/// The kernel's boot id (`xxxxxxxx-xxxx-...`); zeros if it is none.
+fn boot_bytes(text: &str) -> BootId {
+    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').collect();
+    let byte = |at: usize| u8::from_str_radix(std::str::from_utf8(digits.get(at * 2..at * 2 + 2)?).ok()?, 16).ok();
+    if digits.len() == 32 { std::array::from_fn(|at| byte(at).unwrap_or(0)) } else { [0; 16] }
 }
 
 fn lock(dir: &Path) -> Result<Option<Flock<File>>, SpoolError> {

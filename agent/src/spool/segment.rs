@@ -1,6 +1,6 @@
 //! One file of the spool: a header and checksummed frames behind it.
 //!
-//! Layout: 64 bytes of header (magic, spool identity, generation, crc32), then frames `len u32, crc32 u32, payload`, all little endian. A
+//! Layout: 64 bytes of header (magic, spool identity, generation, boot, unsure mark, crc32), then frames `len u32, crc32 u32, payload`, all little endian. A
 //! frame's checksum covers the segment's generation and the frame's offset too, so that bytes left over from an earlier life of the file
 //! are never taken for frames of this one. The header is written last: a segment without its frames is not valid.
 
@@ -8,13 +8,17 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-const MAGIC: &[u8; 8] = b"NWSPOOL1";
+const MAGIC: &[u8; 8] = b"NWSPOOL2";
+/// Without boot and mark.
+const MAGIC_1: &[u8; 8] = b"NWSPOOL1";
 /// Bytes before the first frame.
 pub(super) const HEADER: u64 = 64;
 /// Bytes before a frame's payload.
 const FRAME: usize = 8;
 /// Identity of a spool, random.
 pub(super) type SpoolId = [u8; 16];
+/// Identity of a boot; all zero if it could not be had, and then like no other.
+pub(super) type BootId = [u8; 16];
 
 /// What is in a segment's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,11 @@ pub(super) struct Header {
     pub(super) id: SpoolId,
     /// Counts up; of two valid segments the one with the higher generation is the current one.
     pub(super) generation: u64,
+    /// The boot in which it was written.
+    pub(super) boot: BootId,
+    /// The sequence found at the begin of that boot, until the collector has said where it stands: a power failure may have taken later
+    /// ones, whose numbers were then given a second time.
+    pub(super) unsure_after: Option<u64>,
 }
 
 /// What one frame says. Each is complete in itself: the last one is all that recovery needs, beside the reports not yet acknowledged.
@@ -98,19 +107,27 @@ impl Header {
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..24].copy_from_slice(&self.id);
         bytes[24..32].copy_from_slice(&self.generation.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..32]);
-        bytes[32..36].copy_from_slice(&crc.to_le_bytes());
+        bytes[32..48].copy_from_slice(&self.boot);
+        bytes[48..56].copy_from_slice(&self.unsure_after.unwrap_or(u64::MAX).to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..56]);
+        bytes[56..60].copy_from_slice(&crc.to_le_bytes());
         file.write_all_at(&bytes, 0)
     }
 
     /// The header of a segment's bytes; `None` if they have none that is whole.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let header = bytes.get(..HEADER as usize)?;
-        let crc = u32::from_le_bytes(header[32..36].try_into().ok()?);
-        if &header[..8] != MAGIC || crc32fast::hash(&header[..32]) != crc {
-            return None;
+        let number = |at: usize| header[at..at + 8].try_into().ok().map(u64::from_le_bytes);
+        let whole = |end: usize| header[end..end + 4] == crc32fast::hash(&header[..end]).to_le_bytes();
+        let (id, generation) = (header[8..24].try_into().ok()?, number(24)?);
+        match header.first_chunk::<8>()? {
+            MAGIC if whole(56) => {
+                let unsure_after = number(48).filter(|after| *after != u64::MAX);
+                Some(Self { id, generation, boot: header[32..48].try_into().ok()?, unsure_after })
+            }
+            MAGIC_1 if whole(32) => Some(Self { id, generation, boot: [0; 16], unsure_after: None }),
+            _ => None,
         }
-        Some(Self { id: header[8..24].try_into().ok()?, generation: u64::from_le_bytes(header[24..32].try_into().ok()?) })
     }
 }
 
@@ -193,6 +210,24 @@ mod tests {
             // The last bytes of this frame are not zero, so a cut always hurts.
             assert_eq!((found.len(), at), (1, first as u64), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn headers_of_this_version_and_of_the_one_before_are_read() {
+        let file = tempfile::tempfile().expect("a file");
+        let header = Header { id: [7; 16], generation: 3, boot: [9; 16], unsure_after: Some(0) };
+        header.write(&file).expect("written");
+        let mut bytes = [0; HEADER as usize];
+        file.read_exact_at(&mut bytes, 0).expect("read");
+        assert_eq!(Header::read(&bytes), Some(header));
+        let mut old = [0; HEADER as usize];
+        old[..32].copy_from_slice(&bytes[..32]);
+        old[7] = b'1';
+        let crc = crc32fast::hash(&old[..32]);
+        old[32..36].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(Header::read(&old), Some(Header { boot: [0; 16], unsure_after: None, ..header }));
+        bytes[50] ^= 1;
+        assert_eq!(Header::read(&bytes), None);
     }
 
     #[test]

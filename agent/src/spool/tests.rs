@@ -3,8 +3,14 @@ use super::*;
 
 const SIZE: u64 = 16 << 10;
 
+const BOOTS: [&str; 2] = ["0b0c7ed2-3f3b-4c5a-9e0f-1a2b3c4d5e6f", "f7a8b9c0-0000-4d4d-8e8e-9f9f9f9f9f9f"];
+
 fn open(dir: &Path) -> (Spool, Recovered) {
-    Spool::open(dir, SIZE).expect("nobody else has it")
+    open_in(dir, BOOTS[0])
+}
+
+fn open_in(dir: &Path, boot: &str) -> (Spool, Recovered) {
+    Spool::open(dir, SIZE, boot).expect("nobody else has it")
 }
 
 fn entry<'a>(report: Option<&'a [u8]>, state: &'a [u8], cursor: &'a str) -> Entry<'a> {
@@ -148,7 +154,7 @@ fn hostile_bytes_in_the_files_are_told_and_do_no_harm() {
 fn a_second_agent_on_the_same_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let _first = open(dir.path());
-    let error = Spool::open(dir.path(), SIZE).expect_err("it is in use").to_string();
+    let error = Spool::open(dir.path(), SIZE, BOOTS[0]).expect_err("it is in use").to_string();
     assert!(error.contains("another nodewhy-agent"), "{error}");
 }
 
@@ -163,6 +169,60 @@ fn a_collector_that_knows_more_than_the_spool_makes_it_number_anew() {
     assert_eq!(spool.append(&entry(Some(b"c"), b"s", "c")), Some(10));
     drop(spool);
     assert_eq!(pending(&open(dir.path()).0), [(8, "a".into()), (9, "b".into()), (10, "c".into())]);
+}
+
+/// What the disk has after a power failure that took the last of two reports, both of which the collector has.
+fn after_a_power_failure() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path());
+    spool.append(&entry(Some(b"a"), b"s", "c"));
+    let names = ["segment-0", "segment-1"].map(|name| dir.path().join(name));
+    let kept = names.clone().map(|name| fs::read(name).unwrap());
+    spool.append(&entry(Some(b"b"), b"s", "c"));
+    drop(spool);
+    names.iter().zip(kept).for_each(|(name, bytes)| fs::write(name, bytes).unwrap());
+    dir
+}
+
+#[test]
+fn after_a_power_failure_no_report_is_taken_for_one_that_the_collector_has() {
+    let dir = after_a_power_failure();
+    let (mut spool, _) = open_in(dir.path(), BOOTS[1]);
+    assert_eq!(spool.append(&entry(Some(b"new"), b"s", "c")), Some(2), "a number that the collector knows");
+    spool.append(&entry(Some(b"newer"), b"s", "c"));
+    spool.welcomed(2);
+    assert_eq!(pending(&spool), [(3, "new".into()), (4, "newer".into())]);
+    spool.welcomed(3);
+    assert_eq!(pending(&spool), [(4, "newer".into())], "from now on numbers are what they seem");
+}
+
+#[test]
+fn nor_when_the_agent_was_killed_before_the_collector_answered() {
+    let dir = after_a_power_failure();
+    for n in [2, 3] {
+        let (mut spool, _) = open_in(dir.path(), BOOTS[1]);
+        assert_eq!(spool.append(&entry(Some(b"new"), b"s", "c")), Some(n));
+    }
+    let (mut spool, _) = open_in(dir.path(), BOOTS[1]);
+    spool.welcomed(2);
+    assert_eq!(pending(&spool), [(3, "new".into()), (4, "new".into())]);
+    drop(spool);
+    let (mut spool, _) = open_in(dir.path(), BOOTS[1]);
+    spool.welcomed(3);
+    assert_eq!(pending(&spool), [(4, "new".into())], "killed after the answer: it is kept");
+}
+
+#[test]
+fn an_ordinary_reboot_sends_nothing_twice_and_numbers_nothing_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path());
+    spool.append(&entry(Some(b"a"), b"s", "c"));
+    spool.append(&entry(Some(b"b"), b"s", "c"));
+    drop(spool);
+    let (mut spool, _) = open_in(dir.path(), BOOTS[1]);
+    spool.append(&entry(Some(b"c"), b"s", "c"));
+    spool.welcomed(1);
+    assert_eq!(pending(&spool), [(2, "b".into()), (3, "c".into())]);
 }
 
 #[test]
