@@ -1,4 +1,9 @@
 //! `collector.yaml`. Every key may be left out.
+//!
+//! A mistake in `alerts` or `retention` costs what it is in and nothing else, and is told. Any other one (a key that nobody knows, `tls`,
+//! `listen`, `dataDir`, what is no YAML) ends the start: what was meant to be locked is never opened, nor a new, empty store begun.
+
+mod lenient;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,6 +35,9 @@ pub struct Config {
     pub alerts: Alerts,
     /// What is kept how long.
     pub retention: Retention,
+    /// What is left out of `alerts` and `retention`, each with its place.
+    #[serde(skip)]
+    pub left_out: Vec<String>,
 }
 
 impl Default for Config {
@@ -40,6 +48,7 @@ impl Default for Config {
             tls: None,
             alerts: Alerts::default(),
             retention: Retention::default(),
+            left_out: Vec::new(),
         }
     }
 }
@@ -105,11 +114,14 @@ pub struct Alerts {
     pub webhooks: Vec<Hook>,
     /// Prometheus Alertmanagers (API v2).
     pub alertmanagers: Vec<Hook>,
+    /// Names of hooks that are left out: what waits for them is kept until they are mended.
+    #[serde(skip)]
+    pub left_out: Vec<String>,
 }
 
 impl Default for Alerts {
     fn default() -> Self {
-        Self { min_severity: Severity::Critical, webhooks: Vec::new(), alertmanagers: Vec::new() }
+        Self { min_severity: Severity::Critical, webhooks: Vec::new(), alertmanagers: Vec::new(), left_out: Vec::new() }
     }
 }
 
@@ -173,14 +185,20 @@ impl Config {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());
         }
-        let config: Self = serde_saphyr::from_str(text)
-            .map_err(|error| invalid(error.location().map_or(0, |at| at.line()), error.without_snippet().to_string()))?;
-        config.alerts.validate().map_err(|(word, problem)| {
+        let mut config: Self = match serde_saphyr::from_str(text) {
+            Ok(config) => config,
+            Err(error) => {
+                let line = error.location().map_or(0, |at| at.line());
+                let strict = invalid(line, error.without_snippet().to_string());
+                lenient::read(path, text, strict)?
+            }
+        };
+        for (word, problem) in config.alerts.leave_out_bad() {
             // The last line with that word: of a name that is used twice, the second. It may be written otherwise there (quotes).
             let last = |word: &str| text.lines().enumerate().filter(|(_, line)| line.contains(word)).last();
             let line = last(&word).or_else(|| last("alerts:")).map_or(0, |(n, _)| n as u64 + 1);
-            invalid(line, problem)
-        })?;
+            config.left_out.push(invalid(line, problem).to_string());
+        }
         Ok(config)
     }
 
@@ -207,22 +225,40 @@ impl Alerts {
         webhooks.chain(self.alertmanagers.iter().map(|hook| (HookKind::Alertmanager, hook)))
     }
 
-    fn validate(&self) -> Result<(), (String, String)> {
-        let mut names = std::collections::BTreeSet::new();
-        for (_, hook) in self.hooks() {
-            if hook.name.is_empty() || !names.insert(&hook.name) {
-                return Err((
-                    hook.name.clone(),
-                    format!("alerts: the name `{}` is empty or used twice: each hook needs its own", hook.name),
-                ));
-            }
-            let url = reqwest::Url::parse(&hook.url);
-            if !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-                return Err((hook.url.clone(), format!("alerts: hook {}: `{}` is no http:// or https:// URL", hook.name, hook.url)));
+    /// Takes out the hooks that cannot be used; for each a word by which it is found in the file, and what is wrong.
+    fn leave_out_bad(&mut self) -> Vec<(String, String)> {
+        let (mut names, mut bad) = (BTreeSet::new(), Vec::new());
+        for hook in std::mem::take(&mut self.webhooks) {
+            match fault(&hook, &mut names) {
+                None => self.webhooks.push(hook),
+                Some(found) => bad.push((hook, found)),
             }
         }
-        Ok(())
+        for hook in std::mem::take(&mut self.alertmanagers) {
+            match fault(&hook, &mut names) {
+                None => self.alertmanagers.push(hook),
+                Some(found) => bad.push((hook, found)),
+            }
+        }
+        let known = |name: &String, alerts: &Self| alerts.hooks().any(|(_, hook)| hook.name == *name);
+        for (hook, _) in &bad {
+            if !known(&hook.name, self) {
+                self.left_out.push(hook.name.clone());
+            }
+        }
+        bad.into_iter().map(|(_, found)| found).collect()
     }
+}
+
+fn fault(hook: &Hook, names: &mut BTreeSet<String>) -> Option<(String, String)> {
+    let left_out = "; this hook is left out";
+    if hook.name.is_empty() || !names.insert(hook.name.clone()) {
+        let problem = format!("alerts: the name `{}` is empty or used twice: each hook needs its own{left_out}", hook.name);
+        return Some((hook.name.clone(), problem));
+    }
+    let url = reqwest::Url::parse(&hook.url);
+    let good = url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    (!good).then(|| (hook.url.clone(), format!("alerts: hook {}: `{}` is no http:// or https:// URL{left_out}", hook.name, hook.url)))
 }
 
 /// What a hook speaks.
@@ -260,18 +296,14 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_with_file_and_line() {
+    fn what_may_be_a_weaker_lock_ends_the_start_with_file_and_line() {
         for (text, place, says) in [
             ("listn: x\n", "collector.yaml:1:", "listn"),
             ("# c\nlisten: nowhere\n", "collector.yaml:2:", "socket address"),
-            ("alerts:\n  minSeverity: bad\n", "collector.yaml:2:", "critical"),
-            ("alerts:\n  webhooks:\n    - {name: a, url: 'ftp://x'}\n", "collector.yaml:3:", "no http://"),
-            (
-                "alerts:\n  webhooks:\n    - {name: a, url: 'http://x'}\n    - {name: a, url: 'http://y'}\n",
-                "collector.yaml:4:",
-                "used twice",
-            ),
             ("tls: {certFile: /c}\n", "collector.yaml:1:", "keyFile"),
+            ("tls: {certFile: /c, keyFile: /k, clientCAFile: /ca, reders: []}\n", "collector.yaml:1:", "reders"),
+            ("alerts: {minSeverity: bad}\ntsl: {}\n", "collector.yaml:", ""),
+            ("alerts: [\n", "collector.yaml:", ""),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with(place) && error.contains(says), "{text:?}: {error}");
@@ -279,12 +311,41 @@ mod tests {
     }
 
     #[test]
+    fn a_mistake_in_alerts_or_retention_costs_its_own_place_alone() {
+        for (text, place, says) in [
+            ("alerts:\n  minSeverity: bad\n", "collector.yaml:2:", "critical"),
+            ("alerts:\n  webhook: []\n", "collector.yaml:2:", "webhook"),
+            ("alerts:\n  webhooks:\n    - {name: a, url: 'ftp://x'}\n", "collector.yaml:3:", "no http://"),
+            ("alerts:\n  webhooks:\n    - {name: a}\n", "collector.yaml:3:", "url"),
+            ("alerts: {webhooks: {}}\n", "collector.yaml:1:", ""),
+            ("retention:\n  silentNodes: 1s\n", "collector.yaml:2:", "168h"),
+            ("retention:\n  silentNods: 100h\n", "collector.yaml:2:", "silentNods"),
+        ] {
+            let config = parse(&format!("{text}dataDir: /d\n")).expect(text);
+            assert_eq!(config.data_dir, PathBuf::from("/d"), "{text:?}");
+            let left_out = config.left_out.join("\n");
+            assert!(left_out.starts_with(place) && left_out.contains(says), "{text:?}: {left_out}");
+            assert_eq!((config.alerts.hooks().count(), config.retention), (0, Retention::default()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_other_hooks_are_called_and_what_waits_for_a_bad_one_is_kept() {
+        let hook = |name: &str, url: &str| format!("    - {{name: {name}, {url}: 'http://{name}'}}\n");
+        let hooks = format!("alerts:\n  minSeverity: warning\n  webhooks:\n{}{}{}", hook("a", "url"), hook("b", "ulr"), hook("a", "url"));
+        let config = parse(&hooks).expect("usable");
+        let names: Vec<_> = config.alerts.hooks().map(|(_, hook)| hook.name.as_str()).collect();
+        assert_eq!((names, config.alerts.min_severity), (vec!["a"], Severity::Warning));
+        assert_eq!(config.alerts.left_out, ["b"], "a is there");
+        assert_eq!(config.left_out.len(), 2, "{:?}", config.left_out);
+        assert!(config.left_out[0].starts_with("collector.yaml:5:") && config.left_out[1].starts_with("collector.yaml:6:"));
+    }
+
+    #[test]
     fn retention_is_read_and_bounded() {
         let config = parse("retention: {closedCases: 24h, silentNodes: 30m, closedCasesPerNode: 10}\n").expect("valid");
         let keep = Keep { cases: DAY, cases_per_node: 10, silent_nodes: Duration::from_secs(1800) };
         assert_eq!(Keep::from(&config.retention), keep);
-        let error = parse("retention:\n  silentNodes: 1s\n").expect_err("too short");
-        assert!(error.starts_with("collector.yaml:2:") && error.contains("168h"), "{error}");
     }
 
     #[test]

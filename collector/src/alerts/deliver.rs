@@ -163,7 +163,7 @@ impl Deliverer {
     /// Once, until it takes something.
     fn complain(&self, away: &mut bool, words: &str) {
         if !std::mem::replace(away, true) {
-            tracing::warn!(hook = %self.name, url = shown(&self.hook.url), "the hook does not take a message: {words}; kept and tried again");
+            tracing::warn!(hook = %self.name, url = shown(&self.hook.url), "the hook takes nothing: {words}; kept and tried again");
         }
     }
 

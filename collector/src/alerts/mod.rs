@@ -48,7 +48,10 @@ enum Step {
 impl Plan {
     /// The plan of a configuration.
     pub fn new(alerts: &Alerts) -> Self {
-        Self { min_severity: alerts.min_severity, hooks: alerts.hooks().map(|(_, hook)| hook.name.as_str().into()).collect() }
+        Self {
+            min_severity: alerts.min_severity,
+            hooks: alerts.hooks().map(|(_, hook)| &hook.name).chain(&alerts.left_out).map(|name| name.as_str().into()).collect(),
+        }
     }
 
     /// Names of the hooks.

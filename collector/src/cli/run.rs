@@ -35,8 +35,15 @@ pub(super) fn run(config: Config) -> anyhow::Result<u8> {
 async fn daemon(config: Config) -> anyhow::Result<()> {
     let shutdown = shutdown_signal()?;
     let plan = Plan::new(&config.alerts);
-    let hooks = config.alerts.hooks().map(|(kind, hook)| Deliverer::new(kind, hook, Timing::default()));
-    let hooks = hooks.collect::<Result<Vec<_>, _>>()?;
+    let mut left_out = config.left_out.clone();
+    let mut hooks = Vec::new();
+    for (kind, hook) in config.alerts.hooks() {
+        match Deliverer::new(kind, hook, Timing::default()) {
+            Ok(deliverer) => hooks.push(deliverer),
+            Err(error) => left_out.push(format!("{:#}; this hook is left out, what it should be told is kept", anyhow::Error::from(error))),
+        }
+    }
+    left_out.iter().for_each(|problem| tracing::error!("left out of the configuration: {problem}"));
     let (store, mut ended) = Store::open(&config.data_dir)?;
     let listener = Listener::bind(config.listen, config.tls.clone()).await?;
 
@@ -59,7 +66,8 @@ async fn daemon(config: Config) -> anyhow::Result<()> {
     let address = listener.address();
     let how = if config.tls.is_some() { "TLS, client certificates" } else { "plain, this machine only" };
     tracing::info!(%address, data = %config.data_dir.display(), nodes = presence.count(), "listening ({how})");
-    let status = format!("listening on {address} ({how})");
+    let less = if left_out.is_empty() { String::new() } else { format!("; {} mistakes in the configuration, see the log", left_out.len()) };
+    let status = format!("listening on {address} ({how}){less}");
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
     let served = tokio::select! {
         served = server::serve(listener, ingest, query, refusals, shutdown) => served.context("serving failed"),

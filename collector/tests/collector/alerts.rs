@@ -94,12 +94,27 @@ async fn a_message_that_the_hook_cannot_digest_holds_up_none_of_another_case() {
     let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
     agent.report(opens("worker-1", 1, "a")).await;
     until("it has failed some times", async || (hook.refused() >= 4).then_some(())).await;
-    agent.report(opens("worker-1", 2, "b")).await;
-    agent.report(closes("worker-1", 3, "a")).await;
+    agent.report(closes("worker-1", 2, "a")).await;
+    agent.report(opens("worker-1", 3, "b")).await;
     assert_eq!(hook.keys(1).await, ["worker-1/b/1/1/opened"]);
     hook.answer(|_| 200);
     let heard = hook.keys(3).await;
     assert_eq!(heard[1..], ["worker-1/a/1/1/opened", "worker-1/a/1/1/closed"]);
+}
+
+#[tokio::test]
+async fn a_hook_that_cannot_be_used_is_told_and_the_others_are_called() {
+    let hook = Hook::default();
+    let address = hook.start().await;
+    let hooks = format!(
+        "{{name: bad, url: 'http://h', headersFile: /none/h}}, {{name: worse, ulr: 'http://h'}}, {{name: ops, url: 'http://{address}/hook'}}"
+    );
+    let collector = Collector::start(&format!("alerts: {{webhooks: [{hooks}]}}\n"));
+    let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
+    agent.report(opens("worker-1", 1, "a")).await;
+    assert_eq!(hook.keys(1).await, ["worker-1/a/1/1/opened"]);
+    let log = collector.log();
+    assert!(log.contains("headersFile /none/h") && log.contains("collector.yaml:") && log.contains("alerts.webhooks"), "{log}");
 }
 
 #[tokio::test]
