@@ -5,17 +5,25 @@ mod boot;
 mod certificates;
 mod clock;
 mod cni;
+mod conntrack;
 mod disk;
 mod hardware;
+mod file_handles;
 mod healthz;
+mod inotify;
+mod kernel;
 mod kubeconfig;
 mod kubelet;
+mod manager_state;
 mod memory;
+mod network;
 mod node;
 mod pids;
 mod port;
 mod quantity;
 mod runtime;
+mod shutdown;
+mod static_pods;
 mod support;
 mod swap;
 #[cfg(test)]
@@ -106,6 +114,14 @@ pub const ALL: &[Check] = &[
     disk::CHECK,
     hardware::CHECK,
     pids::CHECK,
+    conntrack::CHECK,
+    file_handles::CHECK,
+    inotify::CHECK,
+    kernel::CHECK,
+    network::CHECK,
+    manager_state::CHECK,
+    static_pods::CHECK,
+    shutdown::CHECK,
     clock::CHECK,
     certificates::CHECK,
     boot::CHECK,

@@ -117,13 +117,25 @@ facts! {
     KUBELET_CONFIG_ROTATE_CERTIFICATES "kubelet.config.rotate_certificates" Bool "rotateCertificates in force.";
     KUBELET_CONFIG_RUNTIME_ENDPOINT "kubelet.config.runtime_endpoint" Text "CRI endpoint the kubelet is told to use (default unix:///run/containerd/containerd.sock).";
     KUBELET_CONFIG_EVICTION_HARD "kubelet.config.eviction_hard" TextMap "evictionHard in force (defaults: memory.available 100Mi, nodefs.available 10%, nodefs.inodesFree 5%, imagefs.available 15%, imagefs.inodesFree 5%).";
+    KUBELET_CONFIG_PROTECT_KERNEL_DEFAULTS "kubelet.config.protect_kernel_defaults" Bool "protectKernelDefaults in force: the kubelet refuses to start unless the kernel's settings are those it wants.";
+    KUBELET_CONFIG_CPU_MANAGER_POLICY "kubelet.config.cpu_manager_policy" Text "cpuManagerPolicy in force (default none).";
+    KUBELET_CONFIG_MEMORY_MANAGER_POLICY "kubelet.config.memory_manager_policy" Text "memoryManagerPolicy in force (default None).";
     KUBELET_CONFIG_ROOT_DIR "kubelet.config.root_dir" Text "The kubelet's directory (--root-dir, default /var/lib/kubelet): nodefs is the file system it lies on.";
+    KUBELET_RESOLV_CONF_PATH "kubelet.resolv_conf.path" Text "resolvConf in force, the file that pods' DNS configuration is made from (default /etc/resolv.conf); empty if there is to be none. Missing for k3s and RKE2, which choose one when they start, unless a flag says which.";
+    KUBELET_RESOLV_CONF_EXISTS "kubelet.resolv_conf.exists" Bool "That file is there.";
     KUBELET_KUBECONFIG_PATH "kubelet.kubeconfig.path" Text "The kubelet's kubeconfig; missing when it runs standalone.";
     KUBELET_KUBECONFIG_EXISTS "kubelet.kubeconfig.exists" Bool "That file is there.";
     KUBELET_KUBECONFIG_VALID "kubelet.kubeconfig.valid" Bool "It parses and names a server.";
     KUBELET_KUBECONFIG_ERROR "kubelet.kubeconfig.error" Text "Why it is not valid. Missing if valid.";
     KUBELET_BOOTSTRAP_PATH "kubelet.bootstrap.path" Text "--bootstrap-kubeconfig, if given.";
     KUBELET_BOOTSTRAP_EXISTS "kubelet.bootstrap.exists" Bool "That file is there.";
+
+    // What the kubelet keeps on disk from one start to the next, and what it reads there.
+    KUBELET_STATE_CPU_POLICY "kubelet.state.cpu_policy" Text "policyName in the CPU manager's checkpoint (cpu_manager_state beneath the kubelet's directory); missing while there is none.";
+    KUBELET_STATE_MEMORY_POLICY "kubelet.state.memory_policy" Text "policyName in the memory manager's checkpoint (memory_manager_state).";
+    KUBELET_STATE_MISMATCHES "kubelet.state.mismatches" Records { path: Text, kept: Text, configured: Text } "Checkpoints made under another policy than the one configured now: a kubelet that starts refuses them.";
+    STATIC_PODS_MANIFESTS "static_pods.manifests" Records { path: Text, name: Text, valid: Bool, error: Text } "Files in the directory of static pods, and whether the kubelet can take each for a pod (at most 64).";
+    STATIC_PODS_INVALID "static_pods.invalid" Int "How many of them it cannot.";
 
     // What the kubelet says of itself.
     KUBELET_HEALTHZ_STATE "kubelet.healthz.state" Text "GET http://127.0.0.1:10248/healthz: ok, unhealthy (another status than 200), timeout (accepted, no answer in time), refused, error.";
@@ -179,6 +191,7 @@ facts! {
     CLUSTER_NODE_READY_REASON "cluster.node.ready_reason" Text "Its reason.";
     CLUSTER_NODE_READY_MESSAGE "cluster.node.ready_message" Text "Its message.";
     CLUSTER_NODE_UNSCHEDULABLE "cluster.node.unschedulable" Bool "spec.unschedulable (cordoned).";
+    CLUSTER_NODE_TAINTS "cluster.node.taints" Texts "spec.taints, as key=value:effect.";
     CLUSTER_LEASE_RENEWED_AT "cluster.lease.renewed_at" Time "spec.renewTime of the node's Lease in kube-node-lease.";
     DNS_SERVERS "dns.servers" Texts "nameserver lines of /etc/resolv.conf.";
     DNS_NAME "dns.name" Text "The API server's host name, where it is a name and not an address.";
@@ -220,6 +233,35 @@ facts! {
     PIDS_CURRENT "pids.current" Int "Processes and threads now (/proc/loadavg).";
     PIDS_THRESHOLD "pids.threshold" Int "evictionHard pid.available as a number; where the kubelet has none, 2 % of the limit.";
     PIDS_UNDER_PRESSURE "pids.under_pressure" Bool "limit - current is below the threshold.";
+
+    // Tables and limits of the kernel that a node can run into.
+    CONNTRACK_ENTRIES "conntrack.entries" Int "Entries of the connection tracking table (/proc/sys/net/netfilter/nf_conntrack_count).";
+    CONNTRACK_LIMIT "conntrack.limit" Int "Its limit (nf_conntrack_max).";
+    FILES_OPEN "files.open" Int "Open file handles of the whole machine (/proc/sys/fs/file-nr).";
+    FILES_LIMIT "files.limit" Int "fs.file-max.";
+    FILES_PROCESSES "files.processes" Records { name: Text, pid: Int, open: Int, limit: Int } "Descriptors that the kubelet and the container runtime have open, and how many each may have (RLIMIT_NOFILE).";
+    FILES_AT_LIMIT "files.at_limit" Bool "One of these processes has no more than 1 % of its descriptors left.";
+    INOTIFY_MAX_INSTANCES "inotify.max_user_instances" Int "fs.inotify.max_user_instances: inotify instances that all processes of one user may have together.";
+    INOTIFY_MAX_WATCHES "inotify.max_user_watches" Int "fs.inotify.max_user_watches: watches that all processes of one user may have together.";
+    INOTIFY_PROBE "inotify.probe" Text "What came of asking for one instance and one watch as root, the kubelet's own user: ok, no-instances, no-watches. Missing where the agent is not root: who uses how many cannot be read without walking all descriptors of all processes.";
+
+    // What the kernel has and how it is set.
+    KERNEL_MODULES "kernel.modules" TextMap "overlay, br_netfilter, nf_conntrack, ip_vs: loaded, built-in, available (can be loaded), absent (not there for this kernel). Without an entry where that cannot be told.";
+    KERNEL_SYSCTLS "kernel.sysctls" TextMap "Settings that Kubernetes relies on, as they are now (/proc/sys); without an entry where there is no such setting.";
+    KERNEL_AGAINST_KUBELET "kernel.against_kubelet" Texts "Settings that are not what protectKernelDefaults demands, as name=value (value demanded).";
+
+    // The network, as the host has it.
+    NETWORK_INTERFACES "network.interfaces" Records { name: Text, kind: Text, state: Text, up: Bool, carrier: Bool } "Physical interfaces, bonds and those that default routes use: kind physical, bond, other; state as in operstate; up: switched on; carrier: something answers at the other end (missing while switched off).";
+    NETWORK_DEFAULT_INTERFACES "network.default_interfaces" Texts "Interfaces of the default routes, IPv4 and IPv6.";
+    NETWORK_DOWN "network.down" Texts "Interfaces that carry the node's traffic and cannot: those of default routes without carrier; if there is no default route and no physical interface has carrier, the physical ones.";
+    NETWORK_ADDRESSES "network.addresses" Texts "Addresses of this host (at most 256; loopback and link-local ones are left out).";
+    NETWORK_NODE_IPS "network.node_ips" Texts "Addresses that --node-ip names.";
+    NETWORK_NODE_IPS_ELSEWHERE "network.node_ips_elsewhere" Texts "Those of them that no interface of this host has.";
+
+    // The way down.
+    SHUTDOWN_STATE "shutdown.state" Text "SystemState of systemd: starting, running, degraded, maintenance, stopping.";
+    SHUTDOWN_SCHEDULED "shutdown.scheduled" Text "What somebody has scheduled (shutdown -r +10): reboot, poweroff, halt, kexec; empty if nothing.";
+    SHUTDOWN_SCHEDULED_AT "shutdown.scheduled_at" Time "For when.";
 
     // The clock.
     CLOCK_SYNCHRONIZED "clock.synchronized" Bool "The kernel's clock is disciplined (adjtimex without STA_UNSYNC).";

@@ -60,6 +60,16 @@ struct Node {
 struct NodeSpec {
     #[serde(default)]
     unschedulable: bool,
+    #[serde(default)]
+    taints: Vec<Taint>,
+}
+
+#[derive(Deserialize)]
+struct Taint {
+    key: String,
+    #[serde(default)]
+    value: String,
+    effect: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -120,6 +130,8 @@ fn report_object(at: Timestamp, body: &[u8], facts: &mut Facts) {
         Err(error) => return facts.miss_under("cluster.node", at, &failed(format!("the Node object cannot be read: {error}"))),
     };
     facts.set(fact::CLUSTER_NODE_UNSCHEDULABLE, at, node.spec.unschedulable);
+    let taints = node.spec.taints.into_iter().map(|taint| format!("{}={}:{}", taint.key, taint.value, taint.effect));
+    facts.set(fact::CLUSTER_NODE_TAINTS, at, taints.collect());
     match node.status.conditions.into_iter().find(|condition| condition.r#type == "Ready") {
         Some(ready) => {
             facts.set(fact::CLUSTER_NODE_READY, at, ready.status);

@@ -85,6 +85,26 @@ impl Effective<'_> {
         self.say("pod-manifest-path", &["staticPodPath"], text, words)
     }
 
+    pub(crate) fn protect_kernel_defaults(&self) -> Said<bool> {
+        self.or_default(self.say("protect-kernel-defaults", &["protectKernelDefaults"], go_bool, fields::as_bool), false)
+    }
+
+    pub(crate) fn cpu_manager_policy(&self) -> Said<String> {
+        self.or_default(self.say("cpu-manager-policy", &["cpuManagerPolicy"], text, words), "none".to_owned())
+    }
+
+    pub(crate) fn memory_manager_policy(&self) -> Said<String> {
+        self.or_default(self.say("memory-manager-policy", &["memoryManagerPolicy"], text, words), "None".to_owned())
+    }
+
+    /// `None`: the distribution chooses one when it starts. An empty text is a choice too: pods get nothing of the host's.
+    pub(crate) fn resolv_conf(&self) -> Result<Option<String>, Missing> {
+        let whole = |text: &str| Some(text.to_owned());
+        let said = self.say("resolv-conf", &["resolvConf"], whole, |value| value.as_str().map(str::to_owned))?;
+        let default = (self.defaults.from == "default").then(|| "/etc/resolv.conf".to_owned());
+        Ok(said.map(|(path, _)| path).or(default))
+    }
+
     pub(crate) fn serving_cert(&self) -> Result<Option<(String, String)>, Missing> {
         self.say("tls-cert-file", &["tlsCertFile"], text, words)
     }

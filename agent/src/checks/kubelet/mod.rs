@@ -25,11 +25,19 @@ use super::support::{all_missing, failed, miss_all, not_applicable};
 use super::{Check, Look, Looking, Stage};
 use crate::host::bus::{FoundUnits, UnitDefinition};
 
-const REPORTS: &[&str] =
-    &["node.name", "kubelet.flags", "kubelet.flags_from", "kubelet.config", "kubelet.kubeconfig.path", "kubelet.bootstrap"];
+const REPORTS: &[&str] = &[
+    "node.name",
+    "kubelet.flags",
+    "kubelet.flags_from",
+    "kubelet.config",
+    "kubelet.resolv_conf",
+    "kubelet.kubeconfig.path",
+    "kubelet.bootstrap",
+];
 
 /// What is missing where there is no kubelet.
-const OF_KUBELET: &[&str] = &["kubelet.flags", "kubelet.flags_from", "kubelet.config", "kubelet.kubeconfig.path", "kubelet.bootstrap"];
+const OF_KUBELET: &[&str] =
+    &["kubelet.flags", "kubelet.flags_from", "kubelet.config", "kubelet.resolv_conf", "kubelet.kubeconfig.path", "kubelet.bootstrap"];
 
 /// The check.
 pub(super) const CHECK: Check = Check {
@@ -114,7 +122,7 @@ fn report_kubelet(look: &Look, found: &Found, layout: Layout, facts: &mut Facts)
             report_config(look, &flags, layout, facts);
             report_kubeconfig(look, &flags, facts);
         }
-        Err(why) => miss_all(facts, &["kubelet.config", "kubelet.kubeconfig.path", "kubelet.bootstrap"], at, &why),
+        Err(why) => miss_all(facts, &["kubelet.config", "kubelet.resolv_conf", "kubelet.kubeconfig.path", "kubelet.bootstrap"], at, &why),
     }
 }
 
@@ -183,6 +191,10 @@ fn report_effective(look: &Look, effective: &Effective<'_>, facts: &mut Facts) {
     facts.put(fact::KUBELET_CONFIG_FAIL_SWAP_ON, at, value(effective.fail_swap_on()));
     facts.put(fact::KUBELET_CONFIG_FAIL_SWAP_ON_FROM, at, from(effective.fail_swap_on()));
     facts.put(fact::KUBELET_CONFIG_ROTATE_CERTIFICATES, at, value(effective.rotate_certificates()));
+    facts.put(fact::KUBELET_CONFIG_PROTECT_KERNEL_DEFAULTS, at, value(effective.protect_kernel_defaults()));
+    facts.put(fact::KUBELET_CONFIG_CPU_MANAGER_POLICY, at, value(effective.cpu_manager_policy()));
+    facts.put(fact::KUBELET_CONFIG_MEMORY_MANAGER_POLICY, at, value(effective.memory_manager_policy()));
+    report_resolv_conf(look, effective, facts);
     facts.put(fact::KUBELET_CONFIG_PORT, at, value(effective.port()));
     facts.put(fact::KUBELET_CONFIG_HEALTHZ_PORT, at, value(effective.healthz_port()));
     facts.put(fact::KUBELET_CONFIG_HEALTHZ_ADDRESS, at, value(effective.healthz_address()));
@@ -206,6 +218,19 @@ fn report_effective(look: &Look, effective: &Effective<'_>, facts: &mut Facts) {
     let cert_dir = effective.flags.get("cert-dir").cloned().unwrap_or_else(|| format!("{root_dir}/pki"));
     facts.set(fact::KUBELET_CONFIG_ROOT_DIR, at, root_dir);
     facts.set(fact::KUBELET_CONFIG_CERT_DIR, at, cert_dir);
+}
+
+fn report_resolv_conf(look: &Look, effective: &Effective<'_>, facts: &mut Facts) {
+    let at = look.began_at;
+    let run_time = || not_applicable("the distribution chooses a resolver configuration itself when it starts");
+    let path = effective.resolv_conf().and_then(|path| path.ok_or_else(run_time));
+    let exists = match &path {
+        Ok(path) if path.is_empty() => Err(not_applicable("the kubelet is told to give pods none")),
+        Ok(path) => look.host.exists(path).map_err(Missing::from),
+        Err(why) => Err(why.clone()),
+    };
+    facts.put(fact::KUBELET_RESOLV_CONF_EXISTS, at, exists);
+    facts.put(fact::KUBELET_RESOLV_CONF_PATH, at, path);
 }
 
 fn value<T>(said: Said<T>) -> Result<T, Missing> {

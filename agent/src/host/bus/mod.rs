@@ -126,6 +126,11 @@ impl Host {
         Ok(status)
     }
 
+    /// `SystemState` of systemd's manager: running, degraded, stopping, ...
+    pub async fn system_state(&self) -> Result<String, Missing> {
+        Ok(unit::get(self, MANAGER_PATH, "the manager", MANAGER, "SystemState").await?)
+    }
+
     /// Fills in how the unit's main process ended last from memory, or remembers it.
     pub(super) fn remember_exit(&self, status: &mut UnitStatus) {
         let mut exits = self.bus.exits.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

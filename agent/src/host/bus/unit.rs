@@ -207,7 +207,7 @@ pub(super) async fn definition(host: &Host, unit: &str) -> Result<UnitDefinition
     })
 }
 
-async fn get<T>(host: &Host, path: &str, unit: &str, interface: &str, property: &str) -> Result<T, BusError>
+pub(super) async fn get<T>(host: &Host, path: &str, unit: &str, interface: &str, property: &str) -> Result<T, BusError>
 where
     T: for<'a> TryFrom<Variant<'a>>,
 {
