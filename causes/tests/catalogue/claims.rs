@@ -177,6 +177,61 @@ const HARMLESS: &[(Source, &str)] = &[
     ),
     (Source::Other, "The connection to the server localhost:8080 was refused - did you specify the right host or port?"),
     (Source::Other, "Get \"https://10.96.0.1:443/api/v1/namespaces\": dial tcp 10.96.0.1:443: i/o timeout"),
+    // Limits, modules and interfaces: what looks like trouble and is every node's daily life.
+    (
+        Source::Kubelet,
+        "W0305 12:55:01.004438    4417 container_manager_linux.go:440] Invalid kernel flag: vm/overcommit_memory, expected value: 1, actual value: 0",
+    ),
+    (
+        Source::Kubelet,
+        r#"I0305 12:55:01.004438    4417 container_manager_linux.go:514] "Updating kernel flag" flag="vm/overcommit_memory" expectedValue=1 actualValue=0"#,
+    ),
+    (
+        Source::Kubelet,
+        r#"E0305 12:55:01.004438    4417 file.go:104] "Unable to read config path" err="path does not exist, ignoring" path="/etc/kubernetes/manifests""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"E0305 12:55:02.004438    4417 iptables.go:575] "Could not set up iptables canary" err="error creating chain \"KUBE-KUBELET-CANARY\": exit status 3: ip6tables v1.8.4 (legacy): can't initialize ip6tables table `nat': Table does not exist (do you need to insmod?)" table="nat" chain="KUBE-KUBELET-CANARY""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I0305 12:55:02.004438    4417 flags.go:64] FLAG: --register-with-taints="node.cloudprovider.kubernetes.io/uninitialized=true:NoSchedule""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"W0305 12:55:02.004438    4417 info.go:53] Couldn't collect info from any of the files in "/etc/machine-id,/var/lib/dbus/machine-id""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I0305 12:55:02.004438    4417 nodeshutdown_manager_linux.go:137] "Creating node shutdown manager" shutdownGracePeriodRequested="30s" shutdownGracePeriodCriticalPods="10s" shutdownGracePeriodByPodPriority=[]"#,
+    ),
+    (
+        Source::Kubelet,
+        r#"E0305 12:55:03.004438    4417 dns.go:153] "Nameserver limits exceeded" err="Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 10.0.0.2 10.0.0.3 10.0.0.4""#,
+    ),
+    (Source::Bundle, r#"time="2024-02-11T09:10:11Z" level=warning msg="Failed to load kernel module br_netfilter with modprobe""#),
+    (Source::Other, "Couldn't write '1' to 'net/bridge/bridge-nf-call-iptables', ignoring: No such file or directory"),
+    (Source::Other, "cali12d4a061371: Lost carrier"),
+    (Source::Other, "veth71f7a31c: Lost carrier"),
+    (Source::Kernel, "r8169 0000:03:00.0 enp3s0: Link is Down"),
+    (Source::Kernel, "e1000e 0000:00:1f.6 eno1: NIC Link is Up 1000 Mbps Full Duplex, Flow Control: Rx/Tx"),
+    (Source::Kernel, "cni0: port 2(veth71f7a31c) entered disabled state"),
+    (
+        Source::Kernel,
+        r#"audit: type=1400 audit(1714471810.118:412): avc:  denied  { read } for  pid=4700 comm="kubelet" name="x" dev="dm-0" ino=68157 scontext=system_u:system_r:kubelet_t:s0 tcontext=system_u:object_r:var_t:s0 tclass=file permissive=1"#,
+    ),
+    (
+        Source::Kernel,
+        r#"audit: type=1400 audit(1714471810.118:88): apparmor="DENIED" operation="ptrace" profile="cri-containerd.apparmor.d" pid=4711 comm="containerd" requested_mask="read" denied_mask="read" peer="unconfined""#,
+    ),
+    (
+        Source::Kernel,
+        "nf_conntrack: default automatic helper assignment has been turned off for security reasons and CT-based firewall rule not found.",
+    ),
+    (Source::Systemd, "Reached target Multi-User System."),
+    (Source::Systemd, "Stopped target Timers."),
+    (Source::Other, "	[WARNING Swap]: running with swap on is not supported. Please disable swap"),
 ];
 
 #[test]
