@@ -12,6 +12,11 @@ pub fn files() -> &'static [(&'static str, &'static str)] {
     list::FILES
 }
 
+/// The facts of a healthy node, by path: where stories of causes begin (YAML).
+pub fn healthy() -> &'static str {
+    include_str!("../tests/stories/healthy.yaml")
+}
+
 /// The built-in catalogue, loaded at the first call. A test sees to it that every built-in file loads; one that did not would be left
 /// out alone.
 pub fn catalogue() -> &'static Catalogue {

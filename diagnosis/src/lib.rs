@@ -9,6 +9,7 @@ pub mod facts;
 pub mod model;
 pub mod record;
 pub mod render;
+pub mod story;
 
 pub use catalogue::{Catalogue, LoadError};
 pub use diagnose::{Mode, Outcome, State, View, diagnose};

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use nodewhy_causes::catalogue;
 use nodewhy_diagnosis::catalogue::{Cause, LogSign, Sign};
 use nodewhy_diagnosis::record::Source;
-
-use crate::support::record;
 
 fn log_signs(cause: &Cause) -> impl Iterator<Item = (usize, &LogSign)> {
     cause.signs.iter().enumerate().filter_map(|(index, sign)| match sign {
@@ -17,8 +14,7 @@ fn log_signs(cause: &Cause) -> impl Iterator<Item = (usize, &LogSign)> {
 }
 
 fn claimed_by(source: Source, line: &str) -> BTreeSet<(String, usize)> {
-    let sightings = catalogue().matcher().recognise(&record(source, line), Timestamp::UNIX_EPOCH);
-    sightings.into_iter().map(|sighting| (sighting.code, sighting.sign)).collect()
+    nodewhy_diagnosis::story::claimed_by(catalogue(), source, line)
 }
 
 #[test]

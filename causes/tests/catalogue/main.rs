@@ -8,5 +8,3 @@ mod kubelet_logs;
 mod loads;
 #[cfg(test)]
 mod stories;
-#[cfg(test)]
-mod support;

@@ -1,26 +1,24 @@
-//! Building records and facts from the words of a test.
+//! Facts from the words of a story.
 
 use jiff::{SignedDuration, Timestamp};
-use nodewhy_diagnosis::facts::{Fact, FactType, Facts, Missing, MissingKind, Value, schema};
-use nodewhy_diagnosis::record::{Klog, LogRecord, Source};
 use serde_json::Value as Json;
 
-/// A record without a time of its own.
-pub(crate) fn record(source: Source, message: &str) -> LogRecord<'_> {
-    LogRecord { at: None, source, unit: "", priority: None, klog: Klog::parse(message), message, cursor: "" }
-}
+use crate::facts::{Fact, FactType, Facts, Missing, MissingKind, Value, schema};
 
 /// Sets a fact by its dotted path, read at `at`. `{missing: hung}` is a missing one, or a whole branch; times may be relative to `at` (`-3h`).
-pub(crate) fn insert(facts: &mut Facts, path: &str, json: &Json, at: Timestamp) {
+pub(super) fn insert(facts: &mut Facts, path: &str, json: &Json, at: Timestamp) -> Result<(), String> {
     let Some(kind) = json.get("missing").and_then(Json::as_str) else {
-        let entry = schema::entry(path).unwrap_or_else(|| panic!("{path} is no fact"));
-        let value = value(entry.kind, json, at).unwrap_or_else(|| panic!("{path}: {json} is not of type {:?}", entry.kind));
+        let entry = schema::entry(path).ok_or_else(|| format!("{path} is no fact"))?;
+        let value = value(entry.kind, json, at).ok_or_else(|| format!("{path}: {json} is not of type {:?}", entry.kind))?;
         facts.insert(path, Fact { value: Ok(value), read_at: at });
-        return;
+        return Ok(());
     };
-    let kind = serde_json::from_value::<MissingKind>(Json::from(kind)).unwrap_or_else(|error| panic!("{path}: {error}"));
-    assert!(schema::under(path).next().is_some(), "{path} is neither a fact nor a branch");
+    let kind = serde_json::from_value::<MissingKind>(Json::from(kind)).map_err(|error| format!("{path}: {error}"))?;
+    if schema::under(path).next().is_none() {
+        return Err(format!("{path} is neither a fact nor a branch"));
+    }
     facts.miss_under(path, at, &Missing::new(kind, "not to be had in this story"));
+    Ok(())
 }
 
 fn value(kind: FactType, json: &Json, at: Timestamp) -> Option<Value> {
