@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::{Diagnosis, Evidence, PresentCause, Remedy, Severity, Verdict};
 
-use words::wrap;
+pub(crate) use words::wrap;
 pub use words::{escape, moment, span};
 
 /// How to render.

@@ -51,7 +51,7 @@ pub fn moment(at: Timestamp) -> String {
 
 /// Appends `text` in lines of at most `width` columns (0: as it is), each after `indent`. Breaks at spaces, within a word only where
 /// one is longer than a line.
-pub(super) fn wrap(out: &mut String, text: &str, indent: &str, width: usize) {
+pub(crate) fn wrap(out: &mut String, text: &str, indent: &str, width: usize) {
     let room = width.saturating_sub(indent.chars().count());
     if width == 0 || room < 20 {
         out.extend([indent, text, "\n"]);

@@ -1,11 +1,11 @@
 //! Values of the catalogue in words.
 
 use jiff::SignedDuration;
-use nodewhy_diagnosis::Source;
-use nodewhy_diagnosis::catalogue::Cause;
-use nodewhy_diagnosis::model::{Layer, Severity};
+use crate::catalogue::Cause;
+use crate::model::{Layer, Severity};
+use crate::record::Source;
 
-pub(crate) fn layer(layer: Layer) -> &'static str {
+pub(super) fn layer(layer: Layer) -> &'static str {
     match layer {
         Layer::Hardware => "hardware",
         Layer::Kernel => "kernel",
@@ -19,7 +19,7 @@ pub(crate) fn layer(layer: Layer) -> &'static str {
     }
 }
 
-pub(crate) fn severity(cause: &Cause) -> &'static str {
+pub(super) fn severity(cause: &Cause) -> &'static str {
     match cause.severity {
         _ if cause.latent => "will break: nothing is wrong yet, and the node breaks at its next start or boot, or at the time named",
         Severity::Critical => "critical: the node cannot be Ready, or will not stay so",
@@ -28,7 +28,7 @@ pub(crate) fn severity(cause: &Cause) -> &'static str {
     }
 }
 
-pub(crate) fn sources(sources: &[Source]) -> String {
+pub(super) fn sources(sources: &[Source]) -> String {
     sources
         .iter()
         .map(|source| format!("{source:?}").to_lowercase())
@@ -37,12 +37,12 @@ pub(crate) fn sources(sources: &[Source]) -> String {
         .replace("controlplane", "control plane")
 }
 
-pub(crate) fn duration(duration: SignedDuration) -> String {
+pub(super) fn duration(duration: SignedDuration) -> String {
     format!("{duration:#}")
 }
 
 /// Code in Markdown, also if it holds backticks.
-pub(crate) fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     match text.contains('`') {
         false => format!("`{text}`"),
         true => format!("`` {text} ``"),
