@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nodewhy_agent::host::Host;
-use nodewhy_agent::host::journal::{Follower, From, Reader};
+use nodewhy_agent::host::journal::{Current, Follower, From, Reader};
 use nodewhy_diagnosis::Catalogue;
 use systemd::journal::{Journal, JournalRef, OpenDirectoryOptions};
 use tokio::sync::mpsc;
@@ -85,7 +85,7 @@ fn follow(root: &str, catalogue: &Arc<Catalogue>) -> Result<u64> {
     anyhow::ensure!(journal.next()? > 0, "no entry in it");
     let oldest = From::Cursor(journal.cursor()?);
     let (out, mut batches) = mpsc::channel(64);
-    let _follower = Follower::start(Arc::new(Host::new(root)), Arc::clone(catalogue), oldest, out)?;
+    let _follower = Follower::start(Arc::new(Host::new(root)), Arc::new(Current::new(Arc::clone(catalogue))), oldest, out)?;
     while let Some(batch) = batches.blocking_recv() {
         if batch.caught_up {
             break;

@@ -102,6 +102,56 @@ fn causes_are_listed_and_explained() {
     assert!(code == Some(3) && error.contains("did you mean swap-enabled"), "{error}");
 }
 
+#[test]
+fn the_list_tells_where_causes_are_from_and_the_page_tells_all() {
+    let node = Node::new(None);
+    let (_, list, _) = run(node.command(&["causes", "list", "-o", "json"]));
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let origin = |code: &str| list.as_array().unwrap().iter().find(|line| line["code"] == code).unwrap()["origin"].clone();
+    assert_eq!(origin("swap-enabled"), "built-in");
+    assert!(origin("test-by-log").as_str().unwrap().ends_with("causes.d/test-by-log.yaml"));
+    let (_, page, _) = run(node.command(&["causes", "explain", "runtime-down"]));
+    for part in ["What it means", "How nodewhy knows", "What else looks like this", "What to do", "Any one of these signs", "Explains:"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let (_, page, _) = run(node.command(&["causes", "explain", "test-by-log"]));
+    assert!(page.contains("From ") && page.contains("test-by-log.yaml"), "{page}");
+}
+
+#[test]
+fn lint_tells_scripts_the_place_of_each_problem() {
+    let node = Node::new(None);
+    let broken = node.path().join("broken.yaml");
+    std::fs::write(&broken, "code: broken\ntitle: t\nlayer: kernel\nseverity: warning\nsigns: [{fact: 'swap.devises.size() > 0'}]\nmessage: m\ndocs: {meaning: m}\n").unwrap();
+    let (code, json, _) = run(node.command(&["causes", "lint", broken.to_str().unwrap(), "--output", "json"]));
+    let checked: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &checked[0]["good"], &checked[0]["problems"][0]["line"]), (Some(3), &false.into(), &5.into()), "{json}");
+    assert!(checked[0]["problems"][0]["problem"].as_str().unwrap().contains("swap.devices"), "{json}");
+}
+
+#[test]
+fn own_causes_are_tested_by_their_examples_and_stories() {
+    let node = Node::new(None);
+    let directory = node.path().join("causes.d");
+    let story = |line: &str| {
+        format!(
+            "stories:\n  - name: it happens\n    steps:\n      - lines: ['kubelet: {line}']\n        shows: present\n        roots: [test-by-log]\n        message: '7'\n"
+        )
+    };
+    std::fs::create_dir(directory.join("stories")).unwrap();
+    std::fs::write(directory.join("stories/test-by-log.yaml"), story("test fault 7 happened")).unwrap();
+    // It ends while /etc/fstab has no swap: with the fact unknown it stays.
+    let facts = "        facts: {swap.fstab: {missing: failed}}\n";
+    std::fs::write(directory.join("stories/test-by-log.yaml"), story("test fault 7 happened") + facts).unwrap();
+    let (code, text, notes) = run(node.command(&["causes", "test", directory.to_str().unwrap()]));
+    assert!(code == Some(0) && text.contains("1 examples good") && text.contains("1 stories good"), "{code:?} {text} {notes}");
+    std::fs::write(directory.join("stories/test-by-log.yaml"), story("nothing") + facts).unwrap();
+    let (code, text, _) = run(node.command(&["causes", "test", directory.to_str().unwrap()]));
+    assert!(code == Some(1) && text.contains("it happens: step 1: roots"), "{code:?} {text}");
+    std::fs::write(directory.join("stories/test-by-log.yaml"), "stories: 7\n").unwrap();
+    assert_eq!(run(node.command(&["causes", "test", directory.to_str().unwrap()])).0, Some(1));
+}
+
 /// What the agent tells systemd until it is `wanted`.
 fn told_until(socket: &UnixDatagram, wanted: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -41,6 +41,11 @@ impl Hurry {
         }
     }
 
+    /// Goes by another catalogue from now on.
+    pub(super) fn learn(&mut self, catalogue: &Catalogue) {
+        self.checks_of = Self::new(catalogue).checks_of;
+    }
+
     /// Checks to look at once because of these sightings of causes that are not open yet.
     pub(super) fn for_sightings(&mut self, sightings: &[Sighting]) -> Vec<&'static str> {
         let mut newest: BTreeMap<&str, Timestamp> = BTreeMap::new();

@@ -38,6 +38,10 @@ impl Appended {
         self.save_within(SAVE_CURSOR);
     }
 
+    pub(super) fn state_changed(&mut self) {
+        self.save_within(SAVE_STATE);
+    }
+
     fn save_within(&mut self, time: Duration) {
         let at = Instant::now() + time;
         self.save_at = Some(self.save_at.map_or(at, |earlier| earlier.min(at)));
@@ -63,11 +67,12 @@ impl Brain {
         }
         let identity = self.identify();
         let view = View { now, node: &identity.node, facts: &self.facts, sightings: &self.waiting, mode: Mode::Live };
-        let mut outcome = diagnose(&self.start.catalogue, &view, &self.state);
+        let mut outcome = diagnose(&self.start.loaded.catalogue, &view, &self.state);
         outcome.diagnosis.unknown.extend_from_slice(&self.start.notes);
         if outcome.state != self.state {
-            self.appended.save_within(SAVE_STATE);
+            self.appended.state_changed();
         }
+        outcome.diagnosis.unknown.extend(self.start.loaded.unknown());
         self.state = outcome.state;
         self.waiting.clear();
         self.changed = false;
@@ -79,7 +84,7 @@ impl Brain {
         if let Some(checks) = self.hurry.open(open) {
             self.order(Order::Hurry(checks));
         }
-        self.outputs.notifier.status(status(&outcome.diagnosis));
+        self.outputs.notifier.status(status(&outcome.diagnosis, self.start.loaded.refused.len()));
     }
 
     /// Who this is, settled with the first judgement; the ship introduces itself with it.
@@ -164,7 +169,7 @@ impl Brain {
     /// At the end: what is known goes into the spool. Sightings that no judgement has taken in yet go with it: they lie before the cursor
     /// and would not be read again.
     pub(super) fn save(&mut self) {
-        self.state.see(&self.start.catalogue, &std::mem::take(&mut self.waiting));
+        self.state.see(&self.start.loaded.catalogue, &std::mem::take(&mut self.waiting));
         if self.appended.due().is_some() {
             self.append(None);
         }
@@ -196,8 +201,9 @@ fn log(transition: &Transition) {
 }
 
 /// One line for `systemctl status`.
-fn status(diagnosis: &Diagnosis) -> String {
+fn status(diagnosis: &Diagnosis, refused: usize) -> String {
     let roots: Vec<&str> = diagnosis.causes.iter().filter(|cause| cause.root).map(|cause| cause.code.as_str()).collect();
     let verdict = verdict_word(diagnosis.verdict);
-    if roots.is_empty() { verdict.to_owned() } else { format!("{verdict}: {}", roots.join(", ")) }
+    let said = if roots.is_empty() { verdict.to_owned() } else { format!("{verdict}: {}", roots.join(", ")) };
+    if refused == 0 { said } else { format!("{said}; own rules refused: {refused}, see the log") }
 }

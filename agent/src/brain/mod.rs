@@ -23,8 +23,9 @@ use nodewhy_proto::v1::Hello;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
+use crate::catalogue::Loaded;
 use crate::checks;
-use crate::host::journal::{Batch, Follower};
+use crate::host::journal::{Batch, Current, Follower};
 use crate::identity::{Identity, Names};
 use crate::notify::Notifier;
 use crate::schedule::{Looked, Order};
@@ -53,6 +54,8 @@ pub struct Inputs {
     pub units: mpsc::Receiver<Facts>,
     /// From the journal.
     pub batches: mpsc::Receiver<Batch>,
+    /// From the catalogue's files, whenever they change.
+    pub catalogues: mpsc::Receiver<Loaded>,
     /// From the ship.
     pub link: watch::Receiver<Link>,
     /// True when it is time to end.
@@ -80,7 +83,9 @@ pub struct Start {
     /// What the node's files say of who it is.
     pub names: Names,
     /// What can be wrong.
-    pub catalogue: Arc<Catalogue>,
+    pub loaded: Loaded,
+    /// The same, as those know it who recognise.
+    pub current: Arc<Current<Catalogue>>,
     /// The name from the configuration.
     pub node_name: Option<String>,
     /// State as recovered.
@@ -140,7 +145,7 @@ impl Brain {
     /// A brain; [`Brain::run`] makes it work.
     pub fn new(start: Start, inputs: Inputs, outputs: Outputs) -> Self {
         let settling = Settling::new(start.checks.clone());
-        let hurry = Hurry::new(&start.catalogue);
+        let hurry = Hurry::new(&start.loaded.catalogue);
         Self {
             facts: start.facts.clone(),
             state: start.state.clone(),
@@ -180,6 +185,7 @@ impl Brain {
                 looked = inputs.looked.recv() => looked.map_or(Heard::End("the scheduler of the checks"), Heard::Looked),
                 facts = inputs.units.recv() => facts.map_or(Heard::End("the watch of the units"), Heard::Units),
                 batch = inputs.batches.recv() => batch.map_or(Heard::End("the journal's thread"), Heard::Batch),
+                loaded = inputs.catalogues.recv() => loaded.map_or(Heard::End("the watch of the causes' files"), Heard::Catalogue),
                 Ok(()) = inputs.link.changed() => Heard::Link,
                 () = tokio::time::sleep_until(next) => Heard::Time,
                 _ = beat.tick() => Heard::Beat,
@@ -190,6 +196,7 @@ impl Brain {
                 Heard::Looked(looked) => self.take_looked(looked),
                 Heard::Units(facts) => self.take_units(facts),
                 Heard::Batch(batch) => self.take_batch(batch),
+                Heard::Catalogue(loaded) => self.take_catalogue(loaded),
                 Heard::Link => self.changed = true,
                 Heard::Time => {}
                 Heard::Beat => self.say_alive(),
@@ -279,7 +286,11 @@ impl Brain {
             settling.caught_up();
         }
         let wanted = self.hurry.for_sightings(&batch.sightings);
-        self.waiting.extend(batch.sightings);
+        match batch.by.filter(|by| !Arc::ptr_eq(by, &self.start.loaded.catalogue)) {
+            // Recognised with a catalogue that has been replaced since.
+            Some(by) => self.see(&by, &batch.sightings),
+            None => self.waiting.extend(batch.sightings),
+        }
         if let Some(cursor) = batch.cursor {
             self.cursor = cursor;
             self.appended.cursor_moved();
@@ -288,6 +299,27 @@ impl Brain {
         if !wanted.is_empty() && self.settling.is_none() {
             self.hold.get_or_insert_with(|| Instant::now() + HOLD);
             self.order(Order::LookNow(wanted));
+        }
+    }
+
+    /// Another catalogue is in force. Open cases, and what was heard and not judged yet, are told in terms of the old one: the state
+    /// remembers signs by what they say, and finds them again or drops them.
+    fn take_catalogue(&mut self, loaded: Loaded) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.see(&Arc::clone(&self.start.loaded.catalogue), &waiting);
+        tracing::info!(causes = loaded.catalogue.causes().len(), "the catalogue was loaded anew");
+        crate::catalogue::log_refused(&loaded.refused, &self.start.loaded.refused);
+        self.hurry.learn(&loaded.catalogue);
+        self.start.current.set(Arc::clone(&loaded.catalogue));
+        self.start.loaded = loaded;
+        self.changed = true;
+    }
+
+    fn see(&mut self, by: &Catalogue, sightings: &[Sighting]) {
+        if !sightings.is_empty() {
+            self.state.see(by, sightings);
+            self.appended.state_changed();
+            self.changed = true;
         }
     }
 
@@ -334,6 +366,7 @@ enum Heard {
     Looked(Looked),
     Units(Facts),
     Batch(Batch),
+    Catalogue(Loaded),
     Link,
     Time,
     Beat,

@@ -1,6 +1,5 @@
 //! `nodewhy-agent check`: look at everything at once, under one deadline, judge, print.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +7,17 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use nodewhy_diagnosis::diagnose::Mode;
 use nodewhy_diagnosis::facts::schema as s;
-use nodewhy_diagnosis::{Catalogue, Diagnosis, Facts, Missing, MissingKind, State, Verdict, View, diagnose, render};
+use nodewhy_diagnosis::{Diagnosis, Facts, Missing, MissingKind, State, Verdict, View, diagnose, render};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{Output, exit, left_out, output};
-use crate::catalogue::Loaded;
+use crate::catalogue::{Loaded, Shelf};
 use crate::config::{Config, Problem};
 use crate::host::Host;
 use crate::host::journal::{self, Batch};
 use crate::identity::{Identity, Names};
-use crate::{catalogue, checks, schedule};
+use crate::{checks, schedule};
 
 /// The whole look. The answer is on the screen within a second whatever hangs.
 const DEADLINE: Duration = Duration::from_millis(900);
@@ -38,8 +37,8 @@ pub(super) fn check(host: Arc<Host>, config: &Config, problems: &[Problem], form
     // What hangs still is left behind, not waited for.
     runtime.shutdown_background();
     loaded.refused.iter().for_each(|why| output::note(&format!("refused: {why}")));
-    let (mut diagnosis, facts) = judge(&names, config, &loaded.catalogue, facts, batch);
-    diagnosis.unknown.extend(left_out(problems, &loaded.refused));
+    let (mut diagnosis, facts) = judge(&names, config, &loaded, facts, batch);
+    diagnosis.unknown.extend(left_out(problems));
     output::value(&diagnosis, format, || render::text(&diagnosis, output::style()))?;
     if let Some(note) = not_kubernetes(&facts) {
         output::note(&note);
@@ -49,7 +48,7 @@ pub(super) fn check(host: Arc<Host>, config: &Config, problems: &[Problem], form
 
 async fn look(host: &Arc<Host>, config: &Config) -> anyhow::Result<(Arc<Loaded>, Facts, Batch)> {
     let (now, deadline) = (Timestamp::now(), Instant::now() + DEADLINE);
-    let (loading, mut reading) = read_journal(Arc::clone(host), config.causes_dir.clone())?;
+    let (loading, mut reading) = read_journal(Arc::clone(host), Shelf::open(config))?;
     let (mut checks, left_out) = schedule::configured(checks::ALL, &config.checks, now);
     for check in &mut checks {
         check.deadline = check.deadline.min(LOOK);
@@ -68,13 +67,13 @@ async fn look(host: &Arc<Host>, config: &Config) -> anyhow::Result<(Arc<Loaded>,
 type Reading = (oneshot::Receiver<Arc<Loaded>>, oneshot::Receiver<Batch>);
 
 /// Loads the catalogue and reads the journal with it.
-fn read_journal(host: Arc<Host>, causes: PathBuf) -> anyhow::Result<Reading> {
+fn read_journal(host: Arc<Host>, mut shelf: Shelf) -> anyhow::Result<Reading> {
     let (load, loading) = oneshot::channel();
     let (done, reading) = oneshot::channel();
     // Not one of the runtime's threads: a hung disk must not take one away.
     let thread = std::thread::Builder::new().name("journal".to_owned());
     let spawned = thread.spawn(move || {
-        let loaded = Arc::new(catalogue::load(&causes));
+        let loaded = Arc::new(shelf.load());
         drop(load.send(Arc::clone(&loaded)));
         drop(done.send(journal::scan(&host, &loaded.catalogue, JOURNAL)));
     });
@@ -90,11 +89,12 @@ fn unread(at: Timestamp) -> Batch {
     Batch { facts, ..Batch::default() }
 }
 
-fn judge(names: &Names, config: &Config, catalogue: &Catalogue, mut facts: Facts, batch: Batch) -> (Diagnosis, Facts) {
+fn judge(names: &Names, config: &Config, loaded: &Loaded, mut facts: Facts, batch: Batch) -> (Diagnosis, Facts) {
     facts.absorb(batch.facts);
     let identity = Identity::new(names, config.node_name.as_deref(), &facts);
     let view = View { now: Timestamp::now(), node: &identity.node, facts: &facts, sightings: &batch.sightings, mode: Mode::Once };
-    let diagnosis = diagnose(catalogue, &view, &State::default()).diagnosis;
+    let mut diagnosis = diagnose(&loaded.catalogue, &view, &State::default()).diagnosis;
+    diagnosis.unknown.extend(loaded.unknown());
     (diagnosis, facts)
 }
 

@@ -78,38 +78,17 @@ enum Command {
     Run,
     /// What can be wrong with a node: the catalogue
     #[command(
-        after_help = "Examples:\n  nodewhy-agent causes list\n  nodewhy-agent causes explain swap-enabled\n  nodewhy-agent causes lint /etc/nodewhy/causes.d/*.yaml"
+        after_help = "Examples:\n  nodewhy-agent causes list\n  nodewhy-agent causes explain swap-enabled\n  nodewhy-agent causes lint /etc/nodewhy/causes.d/*.yaml\n  nodewhy-agent causes test ./my-causes"
     )]
     Causes {
         #[command(subcommand)]
-        what: CausesCommand,
+        what: causes::CausesCommand,
     },
     /// Print completions for a shell
     #[command(after_help = "Example:\n  nodewhy-agent completions bash > /etc/bash_completion.d/nodewhy-agent")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum CausesCommand {
-    /// All causes, one a line
-    List {
-        /// How to print
-        #[arg(long, short, value_enum, default_value_t)]
-        output: Output,
-    },
-    /// One cause: what it means, how nodewhy knows, what to do
-    Explain {
-        /// Its code, as `list` shows it
-        code: String,
-    },
-    /// Check cause files; exit code 3 if any is refused
-    Lint {
-        /// Files to check
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
     },
 }
 
@@ -147,9 +126,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Check { output } => check::check(host, &config, &problems, output),
         Command::Run => run::run(host, config, &problems),
-        Command::Causes { what: CausesCommand::List { output } } => causes::list(&config, output),
-        Command::Causes { what: CausesCommand::Explain { code } } => causes::explain(&config, &code),
-        Command::Causes { what: CausesCommand::Lint { files } } => Ok(causes::lint(&files)),
+        Command::Causes { what } => causes::run(&config, what),
         Command::Completions { .. } => Ok(exit::HEALTHY),
     };
     match result {
@@ -161,12 +138,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What of the configuration and of the causes is not used, as it stands in a diagnosis.
-fn left_out(problems: &[Problem], refused: &[String]) -> Vec<Unknown> {
-    let configuration = problems.iter().map(|problem| ("configuration", problem.to_string()));
-    let causes = refused.iter().map(|why| ("causes", format!("a cause file is refused: {why}")));
-    let all = configuration.chain(causes).take(MAX_LEFT_OUT);
-    all.map(|(what, why)| Unknown { what: what.to_owned(), why: clip(&why, MAX_WHY).to_owned() }).collect()
+/// What of the configuration is not used, as it stands in a diagnosis.
+fn left_out(problems: &[Problem]) -> Vec<Unknown> {
+    let all = problems.iter().take(MAX_LEFT_OUT);
+    all.map(|problem| Unknown { what: "configuration".to_owned(), why: clip(&problem.to_string(), MAX_WHY).to_owned() }).collect()
 }
 
 fn completions(shell: clap_complete::Shell) -> Vec<u8> {

@@ -16,9 +16,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::{exit, left_out};
 use crate::brain::{Brain, Inputs, Outputs, Start};
+use crate::catalogue::Shelf;
 use crate::config::{Collector, Config, Problem};
 use crate::host::Host;
-use crate::host::journal::{Follower, From};
+use crate::host::journal::{Current, Follower, From};
 use crate::identity::Names;
 use crate::notify::Notifier;
 use crate::schedule::{self, Scheduler};
@@ -66,18 +67,22 @@ fn log_to_stderr() {
 
 async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow::Result<()> {
     let shutdown = shutdown_signal()?;
-    let loaded = catalogue::load(&config.causes_dir);
-    loaded.refused.iter().for_each(|why| tracing::error!("a cause file is refused, the others stay: {why}"));
-    let notes = left_out(problems, &loaded.refused);
-    let catalogue = Arc::new(loaded.catalogue);
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let names = Names::read(&host, NAMES_WITHIN);
     let (spool, recovered) = Spool::open(&config.state_dir, SEGMENT_BYTES, names.boot_id())?;
+    let mut shelf = Shelf::open(&config);
+    let loaded = shelf.load();
+    catalogue::log_refused(&loaded.refused, &[]);
+    shelf.keep();
+    let notes = left_out(problems);
+    let current = Arc::new(Current::new(Arc::clone(&loaded.catalogue)));
+    let (catalogues_in, catalogues) = mpsc::channel(1);
     let (state, from) = recover(&recovered);
     let spool = Arc::new(Mutex::new(spool));
 
     let (batches_in, batches) = mpsc::channel(4);
     let journal =
-        Follower::start(Arc::clone(&host), Arc::clone(&catalogue), from, batches_in).context("cannot start the journal's thread")?;
+        Follower::start(Arc::clone(&host), Arc::clone(&current), from, batches_in).context("cannot start the journal's thread")?;
     let journal = Arc::new(journal);
 
     let (checks, facts) = schedule::configured(checks::ALL, &config.checks, Timestamp::now());
@@ -86,6 +91,7 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
     let (orders, ordered) = mpsc::channel(256);
     let mut scheduler = Scheduler::new(Arc::clone(&host), checks, facts.clone(), ordered, looked_in);
     let mut tasks = Tasks::default();
+    tasks.spawn("the watch of the causes' files", catalogue::follow(shelf, hangup, catalogues_in));
     tasks.spawn("the scheduler of the checks", async move { scheduler.run().await });
     let mounts = mount_watch::run(Arc::clone(&host), orders.clone());
     // It may end where mounts cannot be followed; the check goes on at its period.
@@ -113,7 +119,8 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
 
     let start = Start {
         names,
-        catalogue,
+        loaded,
+        current,
         node_name: config.node_name,
         state,
         cursor: recovered.cursor,
@@ -123,7 +130,7 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
         spool: Arc::clone(&spool),
         journal,
     };
-    let inputs = Inputs { looked, units, batches, link, shutdown };
+    let inputs = Inputs { looked, units, batches, catalogues, link, shutdown };
     let outputs = Outputs { orders, known, hello, more, to_sync, notifier: Notifier::default() };
     let thinking = Brain::new(start, inputs, outputs).run();
     tokio::select! {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use nodewhy_causes::catalogue;
 use nodewhy_diagnosis::catalogue::{Cause, LogSign, Sign};
 use nodewhy_diagnosis::record::Source;
+use nodewhy_diagnosis::story::{self, examples};
 
 fn log_signs(cause: &Cause) -> impl Iterator<Item = (usize, &LogSign)> {
     cause.signs.iter().enumerate().filter_map(|(index, sign)| match sign {
@@ -14,30 +15,12 @@ fn log_signs(cause: &Cause) -> impl Iterator<Item = (usize, &LogSign)> {
 }
 
 fn claimed_by(source: Source, line: &str) -> BTreeSet<(String, usize)> {
-    nodewhy_diagnosis::story::claimed_by(catalogue(), source, line)
+    story::claimed_by(catalogue(), source, line)
 }
 
 #[test]
 fn every_example_is_recognised_by_its_own_sign_and_claimed_by_no_other_cause() {
-    let mut wrong = Vec::new();
-    for cause in catalogue().causes() {
-        for (index, sign) in log_signs(cause) {
-            for example in &sign.examples {
-                // As the journal gives it, from every source the sign listens to; and as a line pasted without a speaker.
-                for source in sign.from.iter().copied().chain([Source::Unknown]) {
-                    let claims = claimed_by(source, example);
-                    if !claims.contains(&(cause.code.clone(), index)) {
-                        wrong.push(format!("{} sign {index} misses its own ({source:?}): {example}", cause.code));
-                    }
-                    // A symptom that folds beneath this cause may see the same line.
-                    let symptom = |code: &str| catalogue().explained_by(&cause.code).any(|beneath| beneath == code);
-                    for (other, sign) in claims.iter().filter(|(code, _)| *code != cause.code && !symptom(code)) {
-                        wrong.push(format!("{other} sign {sign} claims an example of {} ({source:?}): {example}", cause.code));
-                    }
-                }
-            }
-        }
-    }
+    let wrong: Vec<String> = catalogue().causes().iter().flat_map(|cause| examples(catalogue(), cause).wrong).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

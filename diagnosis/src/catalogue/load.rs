@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 pub(crate) use compile::MAX_COUNT;
 
 use super::{Catalogue, Cause, ExprError, Matcher, MatcherSign, PatternError, Sign, TemplateError};
+use crate::record::Source;
 
 /// A cause file larger than this is refused.
 const MAX_FILE: usize = 256 << 10;
@@ -122,9 +123,14 @@ struct Single {
 impl Catalogue {
     /// Loads files (name, text). A bad file is refused alone: the catalogue holds the good ones, the errors say what is left out.
     pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Self, Vec<LoadError>) {
+        Self::load_knowing(files, BTreeSet::new())
+    }
+
+    /// [`Self::load`], where `explains` may name these codes too though no file has them (they were replaced by others).
+    pub fn load_knowing<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>, known: BTreeSet<String>) -> (Self, Vec<LoadError>) {
         let mut errors = Vec::new();
         let mut singles: Vec<Single> = Vec::new();
-        let mut refused_codes = BTreeSet::new();
+        let mut refused_codes = known;
         for (file, text) in files {
             match single(file, text) {
                 Ok(single) => singles.push(single),
@@ -165,6 +171,24 @@ impl Catalogue {
         self.position(code).map(|index| &self.causes[index])
     }
 
+    /// The code of a file's cause, as well as it can be told if the file is bad.
+    pub fn code_of(file: &str, text: &str) -> String {
+        raw::code_of(file, text)
+    }
+
+    /// A matcher for those log signs alone that `old` does not have.
+    pub fn matcher_of_new(&self, old: &Self) -> Matcher {
+        let says = |sign: &Sign| match sign {
+            Sign::Log(log) => Some((log.pattern.clone(), log.unless.clone(), log.from.clone())),
+            Sign::Fact(_) => None,
+        };
+        let had = |sign: &MatcherSign<'_>| {
+            let wanted = self.cause(sign.code).and_then(|cause| says(cause.signs.get(sign.sign_index)?));
+            old.cause(sign.code).is_some_and(|cause| cause.signs.iter().any(|sign| says(sign) == wanted))
+        };
+        Matcher::build(self.causes.iter().flat_map(log_signs).filter(|sign| !had(sign))).unwrap_or_default()
+    }
+
     /// Codes that a cause explains, directly or through another.
     pub fn explained_by(&self, code: &str) -> impl Iterator<Item = &str> {
         let reached = self.position(code).map_or(&[][..], |index| self.reach(index));
@@ -189,11 +213,11 @@ impl Catalogue {
 
 fn log_signs(cause: &Cause) -> impl Iterator<Item = MatcherSign<'_>> {
     cause.signs.iter().enumerate().filter_map(|(sign_index, sign)| match sign {
-        Sign::Log(log) => {
+        Sign::Log(log) if log.from != [Source::Monitor] => {
             let (pattern, unless) = (log.pattern.as_str(), log.unless.as_deref());
             Some(MatcherSign { code: &cause.code, sign_index, from: &log.from, pattern, unless })
         }
-        Sign::Fact(_) => None,
+        Sign::Log(_) | Sign::Fact(_) => None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Values of the catalogue in words.
 
 use jiff::SignedDuration;
+
 use crate::catalogue::Cause;
 use crate::model::{Layer, Severity};
 use crate::record::Source;

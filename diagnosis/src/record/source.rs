@@ -24,6 +24,8 @@ pub enum Source {
     Bundle,
     /// Nothing in the line says; every sign may match it.
     Unknown,
+    /// No log record has it: a sign that listens to it is recognised by a monitor of the agent's own (node-problem-detector's rules).
+    Monitor,
 }
 
 impl Source {

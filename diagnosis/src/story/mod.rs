@@ -6,6 +6,7 @@
 //! the step proves: present, absent again, or unknown.
 
 mod compare;
+mod examples;
 mod node;
 mod told;
 
@@ -19,6 +20,7 @@ use crate::catalogue::Catalogue;
 use crate::model::Verdict;
 use crate::record::{Klog, LogRecord, Source};
 
+pub use examples::{Examples, examples};
 pub use node::{Meanwhile, Node};
 
 /// A file of stories.

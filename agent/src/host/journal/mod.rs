@@ -8,8 +8,8 @@ mod fields;
 mod reader;
 mod thread;
 
-use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,6 +37,29 @@ pub struct Batch {
     pub facts: Facts,
     /// The end of the journal was reached: what follows is new. Also when there is nothing to read at all.
     pub caught_up: bool,
+    /// The catalogue that the sightings are in terms of; the present one if it does not say.
+    pub by: Option<Arc<Catalogue>>,
+}
+
+/// What is recognised with; may be another the next moment.
+#[derive(Debug)]
+pub struct Current<M>(Mutex<Arc<M>>);
+
+impl<M> Current<M> {
+    /// Begins with this one.
+    pub fn new(first: Arc<M>) -> Self {
+        Self(Mutex::new(first))
+    }
+
+    /// The present one.
+    pub fn get(&self) -> Arc<M> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on this one.
+    pub fn set(&self, next: Arc<M>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    }
 }
 
 /// Where to begin.
@@ -60,12 +83,12 @@ impl Follower {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start(host: Arc<Host>, catalogue: Arc<Catalogue>, from: From, out: mpsc::Sender<Batch>) -> std::io::Result<Self> {
+    pub fn start(host: Arc<Host>, catalogue: Arc<Current<Catalogue>>, from: From, out: mpsc::Sender<Batch>) -> std::io::Result<Self> {
         Self::start_with(host, catalogue, from, out)
     }
 
     /// [`Follower::start`] for whatever holds a matcher.
-    fn start_with<M>(host: Arc<Host>, matcher: Arc<M>, from: From, out: mpsc::Sender<Batch>) -> std::io::Result<Self>
+    fn start_with<M>(host: Arc<Host>, matcher: Arc<Current<M>>, from: From, out: mpsc::Sender<Batch>) -> std::io::Result<Self>
     where
         M: HasMatcher + Send + Sync + 'static,
     {
@@ -92,11 +115,28 @@ impl Follower {
 /// What a follower recognises with.
 trait HasMatcher {
     fn matcher(&self) -> &Matcher;
+
+    /// For what it knows and `old` does not.
+    fn news(&self, _old: &Self) -> Matcher {
+        Matcher::default()
+    }
+
+    fn catalogue(self: &Arc<Self>) -> Option<Arc<Catalogue>> {
+        None
+    }
 }
 
 impl HasMatcher for Catalogue {
     fn matcher(&self) -> &Matcher {
         Catalogue::matcher(self)
+    }
+
+    fn news(&self, old: &Self) -> Matcher {
+        self.matcher_of_new(old)
+    }
+
+    fn catalogue(self: &Arc<Self>) -> Option<Arc<Catalogue>> {
+        Some(Arc::clone(self))
     }
 }
 
@@ -118,7 +158,7 @@ pub fn scan(host: &Host, catalogue: &Catalogue, budget: Duration) -> Batch {
     facts.set(s::LOGS_READ_UP_TO, began, began);
     let gap = scan.gap();
     facts.set(s::LOGS_JOURNAL_GAP, began, gap);
-    Batch { sightings: scan.sightings, cursor: scan.tail, facts, caught_up: true }
+    Batch { sightings: scan.sightings, cursor: scan.tail, facts, caught_up: true, by: None }
 }
 
 fn unreadable(missing: &Missing, at: Timestamp) -> Batch {

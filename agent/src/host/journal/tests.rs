@@ -167,7 +167,8 @@ struct Following {
 impl Following {
     fn start(root: &Path, from: From) -> Self {
         let (out, batches) = mpsc::channel(4);
-        let follower = Follower::start_with(Arc::new(Host::new(root)), Arc::new(matcher()), from, out).expect("a thread");
+        let follower =
+            Follower::start_with(Arc::new(Host::new(root)), Arc::new(Current::new(Arc::new(matcher()))), from, out).expect("a thread");
         Self { follower, batches }
     }
 

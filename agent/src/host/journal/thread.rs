@@ -12,7 +12,7 @@ use nodewhy_diagnosis::{Missing, MissingKind};
 use tokio::sync::mpsc;
 
 use super::reader::{Reader, Resumed};
-use super::{Batch, From, HasMatcher, Host, MAX_SIGHTINGS, readable, unreadable};
+use super::{Batch, Current, From, HasMatcher, Host, MAX_SIGHTINGS, readable, unreadable};
 
 /// Ten looks a second cost 0.04 % of a core and find an entry 50 ms after it was written, on average.
 const TICK: Duration = Duration::from_millis(100);
@@ -45,6 +45,8 @@ impl SharedPosition {
 
 pub(super) struct Thread<M> {
     host: Arc<Host>,
+    current: Arc<Current<M>>,
+    /// What everything read so far was recognised with.
     matcher: Arc<M>,
     from: From,
     out: mpsc::Sender<Batch>,
@@ -68,13 +70,14 @@ enum End {
 impl<M: HasMatcher> Thread<M> {
     pub(super) fn new(
         host: Arc<Host>,
-        matcher: Arc<M>,
+        current: Arc<Current<M>>,
         from: From,
         out: mpsc::Sender<Batch>,
         woken: Receiver<()>,
         position: Arc<SharedPosition>,
     ) -> Self {
-        Self { host, matcher, from, out, woken, position, gap: String::new(), told_damaged: 0, burst: None }
+        let matcher = current.get();
+        Self { host, current, matcher, from, out, woken, position, gap: String::new(), told_damaged: 0, burst: None }
     }
 
     pub(super) fn run(mut self) {
@@ -168,6 +171,9 @@ impl<M: HasMatcher> Thread<M> {
             if drained.at_end {
                 catching_up = false;
                 self.position.set(began);
+                if self.learn(reader)?.is_err() {
+                    return Ok(End::Stop);
+                }
                 if self.wait() {
                     return Ok(End::Stop);
                 }
@@ -179,6 +185,27 @@ impl<M: HasMatcher> Thread<M> {
                 self.position.set(at);
             }
         }
+    }
+
+    /// Takes a new catalogue into use. Signs that the old one did not have are looked for in what this boot has said already: an admin
+    /// adds a rule because of what has happened.
+    fn learn(&mut self, reader: &mut Reader) -> Result<Result<(), ()>, systemd::Error> {
+        let next = self.current.get();
+        if Arc::ptr_eq(&next, &self.matcher) {
+            return Ok(Ok(()));
+        }
+        let news = next.news(&self.matcher);
+        self.matcher = next;
+        let Some(here) = reader.cursor().filter(|_| !news.is_empty()) else { return Ok(Ok(())) };
+        let read_up_to = reader.entry_time();
+        let mut scan = reader.scan_boot(&news, SCAN_BUDGET);
+        // What was written meanwhile will be read with the rest.
+        scan.sightings.retain(|sighting| read_up_to.is_none_or(|at| sighting.at <= at));
+        if reader.resume(&here) != Resumed::Exactly {
+            reader.go_to_end()?;
+        }
+        self.gap = [std::mem::take(&mut self.gap), scan.gap()].join(" ").trim().to_owned();
+        Ok(self.send(self.batch(reader, scan.sightings, None, true)))
     }
 
     fn drain(&self, reader: &mut Reader) -> Result<Drained, systemd::Error> {
@@ -219,7 +246,7 @@ impl<M: HasMatcher> Thread<M> {
         let mut facts = readable(reader, at);
         facts.set(s::LOGS_JOURNAL_GAP, at, self.gap.clone());
         debug_assert!(sightings.len() <= MAX_SIGHTINGS + BATCH_SIGHTINGS, "batches are bounded");
-        Batch { sightings, cursor, facts, caught_up }
+        Batch { sightings, cursor, facts, caught_up, by: self.matcher.catalogue() }
     }
 
     fn send(&mut self, batch: Batch) -> Result<(), ()> {

@@ -109,7 +109,10 @@ fn log_sign(place: Place, raw: RawLog) -> Result<LogSign, Refused> {
     if from.is_empty() {
         return Err(field(of(&raw.pattern), "from", "names nobody to listen to"));
     }
-    check_pattern(&raw.pattern.value).map_err(|error| (of(&raw.pattern), pattern("match", &error)))?;
+    // A monitor recognises by itself, in its own way; the pattern is for people.
+    if from != [Source::Monitor] {
+        check_pattern(&raw.pattern.value).map_err(|error| (of(&raw.pattern), pattern("match", &error)))?;
+    }
     if let Some(unless) = &raw.unless {
         check_pattern(&unless.value).map_err(|error| (of(unless), pattern("unless", &error)))?;
     }

@@ -1,0 +1,47 @@
+//! Every example of a sign is recognised by that sign and claimed by no other cause.
+
+use super::claimed_by;
+use crate::catalogue::{Catalogue, Cause, Sign};
+use crate::record::Source;
+
+/// How a cause's examples fare.
+#[derive(Debug, Default)]
+pub struct Examples {
+    /// How many there are.
+    pub count: usize,
+    /// Places of log signs that have none.
+    pub without: Vec<usize>,
+    /// What is wrong.
+    pub wrong: Vec<String>,
+}
+
+/// Tries all examples of a cause: as the journal gives them, from every source the sign listens to; and as lines pasted without a speaker.
+pub fn examples(catalogue: &Catalogue, cause: &Cause) -> Examples {
+    let mut found = Examples::default();
+    for (index, sign) in cause.signs.iter().enumerate() {
+        let Sign::Log(log) = sign else { continue };
+        if log.examples.is_empty() {
+            found.without.push(index);
+        }
+        for example in &log.examples {
+            found.count += 1;
+            let sources = log.from.iter().copied().chain([Source::Unknown]);
+            found.wrong.extend(sources.flat_map(|source| claims(catalogue, cause, index, source, example)));
+        }
+    }
+    found
+}
+
+fn claims(catalogue: &Catalogue, cause: &Cause, index: usize, source: Source, example: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let claims = claimed_by(catalogue, source, example);
+    if !claims.contains(&(cause.code.clone(), index)) {
+        wrong.push(format!("{} sign {index} misses its own ({source:?}): {example}", cause.code));
+    }
+    // A symptom that folds beneath this cause may see the same line.
+    let symptom = |code: &str| catalogue.explained_by(&cause.code).any(|beneath| beneath == code);
+    for (other, sign) in claims.iter().filter(|(code, _)| *code != cause.code && !symptom(code)) {
+        wrong.push(format!("{other} sign {sign} claims an example of {} ({source:?}): {example}", cause.code));
+    }
+    wrong
+}
