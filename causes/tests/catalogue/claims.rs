@@ -156,6 +156,11 @@ const HARMLESS: &[(Source, &str)] = &[
     ),
     (Source::Other, "The connection to the server localhost:8080 was refused - did you specify the right host or port?"),
     (Source::Other, "Get \"https://10.96.0.1:443/api/v1/namespaces\": dial tcp 10.96.0.1:443: i/o timeout"),
+    // A kubelet that may not raise its own limits goes on without.
+    (
+        Source::Kubelet,
+        r#"I1122 00:55:40.171368   15911 server.go:938] "Failed to ApplyOOMScoreAdj" err="write /proc/self/oom_score_adj: permission denied""#,
+    ),
     // Limits, modules and interfaces: what looks like trouble and is every node's daily life.
     (
         Source::Kubelet,
