@@ -214,6 +214,10 @@ const HARMLESS: &[(Source, &str)] = &[
         "nf_conntrack: default automatic helper assignment has been turned off for security reasons and CT-based firewall rule not found.",
     ),
     (Source::Systemd, "Reached target Multi-User System."),
+    // A user's own systemd at a logout.
+    (Source::Systemd, "Reached target Shutdown."),
+    (Source::Systemd, "Reached target shutdown.target - Shutdown."),
+    (Source::Other, "Shutting down."),
     (Source::Systemd, "Stopped target Timers."),
     (Source::Other, "	[WARNING Swap]: running with swap on is not supported. Please disable swap"),
 ];

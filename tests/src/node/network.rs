@@ -26,5 +26,7 @@ pub(super) fn bring_up(slot: SlotNumber) -> Result<()> {
     inside(&["address", "replace", &format!("{}/30", slot.node_address()), "dev", INSIDE])?;
     inside(&["link", "set", INSIDE, "up"])?;
     inside(&["route", "replace", "default", "via", &slot.host_address().to_string()])?;
+    // As on every node; a new namespace has what this machine has.
+    run(&["ip", "netns", "exec", &name, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"])?;
     Ok(())
 }
