@@ -1,5 +1,7 @@
 //! Certificates the kubelet lives by: whose, by whom, from when and until when.
 
+mod ending;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,7 +16,7 @@ use super::support::{blocking, failed, miss_all, needs, no_kubelet, not_applicab
 use super::{Check, Look, Stage};
 use crate::host::{Host, ReadError};
 
-const REPORTS: &[&str] = &["certificates", "certificate_errors", "kubelet_client_certificate"];
+const REPORTS: &[&str] = &["certificates", "certificates_ending", "certificate_errors", "kubelet_client_certificate"];
 
 /// A bundle may hold a whole system's authorities; so many are told.
 const PER_FILE: usize = 8;
@@ -98,6 +100,7 @@ fn look_at(look: &Look, facts: &mut Facts) {
     if let Some(presented) = look.host.presented_certificate() {
         found.add("apiserver", &presented.by, tell(&presented.der).map(|told| vec![told]));
     }
+    facts.put(fact::CERTIFICATES_ENDING, at, ending::ending(&look.host, &found, at).map_err(Missing::from));
     facts.set(fact::CERTIFICATES, at, found.certificates);
     facts.set(fact::CERTIFICATES_ERRORS, at, found.errors);
 }

@@ -98,8 +98,9 @@ facts! {
     KUBELET_FLAGS_FROM "kubelet.flags_from" Text "Files the command line was put together from (unit, drop-ins, environment files).";
     KUBELET_CONFIG_PATH "kubelet.config.path" Text "The kubelet's configuration file (--config, or the distribution's).";
     KUBELET_CONFIG_EXISTS "kubelet.config.exists" Bool "The configuration file is there. Known only if the kubelet is told to read one.";
-    KUBELET_CONFIG_VALID "kubelet.config.valid" Bool "The file and its drop-ins parse as KubeletConfiguration.";
-    KUBELET_CONFIG_ERROR "kubelet.config.error" Text "Why it is not valid: file:line:column and the parser's words. Missing if valid.";
+    KUBELET_CONFIG_VALID "kubelet.config.valid" Bool "The file and its drop-ins, with the flags of the next start over them, are a KubeletConfiguration that the kubelet takes: they parse, and no rule that holds for every version refuses them (Kubernetes 1.22 to 1.36).";
+    KUBELET_CONFIG_ERROR "kubelet.config.error" Text "Why it is not valid: file:line:column and the parser's words; file:line, field and what it has to be; or the flag. Missing if valid.";
+    KUBELET_CONFIG_EDITED_AT "kubelet.config.edited_at" Time "Latest modification of what the error is in: the file and its drop-ins, or, for a flag, the files that the command line comes from; of the file and its drop-ins where it is valid.";
     KUBELET_CONFIG_MODIFIED_AT "kubelet.config.modified_at" Time "Latest modification of the file and its drop-ins.";
     KUBELET_CONFIG_DIGEST "kubelet.config.digest" Text "SHA-256 over the file and its drop-ins, first 16 hex digits.";
     KUBELET_CONFIG_FAIL_SWAP_ON "kubelet.config.fail_swap_on" Bool "failSwapOn in force: flag, else file, else the default true.";
@@ -200,6 +201,7 @@ facts! {
 
     // Certificates the kubelet uses.
     CERTIFICATES "certificates" Records { role: Text, path: Text, subject: Text, issuer: Text, not_before: Time, not_after: Time } "Certificates of this node: role kubelet-client, kubelet-serving, cluster-ca, apiserver (as presented by it), ...";
+    CERTIFICATES_ENDING "certificates_ending" Records { role: Text, path: Text, subject: Text, issuer: Text, not_before: Time, not_after: Time } "Certificates, the control plane's files on this node (role control-plane) among them, that end within 7 days and are past 92 % of their life: who renews by himself has done so before. The first to end first.";
     CERTIFICATES_ERRORS "certificate_errors" Records { role: Text, path: Text, error: Text } "Certificate files that are there and cannot be used, with the reason.";
     CERTIFICATES_CLIENT_NOT_AFTER "kubelet_client_certificate.not_after" Time "End of the kubelet's client certificate.";
     CERTIFICATES_CLIENT_NOT_BEFORE "kubelet_client_certificate.not_before" Time "Begin of the kubelet's client certificate.";

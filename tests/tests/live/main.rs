@@ -3,6 +3,7 @@
 mod apiserver;
 mod away;
 mod healthy;
+mod latent;
 mod nodes;
 mod storage;
 mod support;

@@ -6,6 +6,7 @@
 use nodewhy_diagnosis::Missing;
 use nodewhy_diagnosis::facts::schema as fact;
 
+use super::{listed, names};
 use crate::checks::Look;
 use crate::host::{Host, ReadError};
 
@@ -103,25 +104,8 @@ fn named_beneath(host: &Host, dir: &str) -> Result<bool, ReadError> {
     Ok(false)
 }
 
-fn listed(host: &Host, dir: &str) -> Result<Vec<String>, ReadError> {
-    match host.list(dir) {
-        Err(error) if error.is_absence() => Ok(Vec::new()),
-        other => other,
-    }
-}
-
 fn names_it(host: &Host, path: &str) -> Result<bool, ReadError> {
-    if host.stat(path).is_ok_and(|meta| !meta.is_file()) {
-        return Ok(false);
-    }
-    match host.read_text(path) {
-        Err(error) if error.is_absence() => Ok(false),
-        Err(error) => Err(error),
-        Ok(text) => Ok(text.lines().any(|line| {
-            let line = line.trim_start();
-            !line.starts_with(['#', ';']) && (line.contains(MODULE) || line.contains("br-netfilter"))
-        })),
-    }
+    names(host, path, &[MODULE, "br-netfilter"])
 }
 
 #[cfg(test)]

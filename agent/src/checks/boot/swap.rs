@@ -5,6 +5,7 @@ use std::path::Path;
 
 use nodewhy_diagnosis::facts::{Record, Value};
 
+use super::listed;
 use crate::checks::swap::{UNIT_DIRS, absent_is_empty, fstab_swaps};
 use crate::host::{Host, ReadError};
 
@@ -86,13 +87,6 @@ fn wanted_units(host: &Host) -> Result<BTreeSet<String>, ReadError> {
         paths.extend(places.into_iter().find(|path| host.exists(path).unwrap_or_default()));
     }
     Ok(paths)
-}
-
-fn listed(host: &Host, dir: &str) -> Result<Vec<String>, ReadError> {
-    match host.list(dir) {
-        Err(error) if error.is_absence() => Ok(Vec::new()),
-        other => other,
-    }
 }
 
 fn what_of(host: &Host, unit: &str) -> Result<Option<String>, ReadError> {

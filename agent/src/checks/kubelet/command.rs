@@ -13,6 +13,8 @@ pub(crate) struct Command {
     pub(crate) flags: Option<Flags>,
     /// Files it comes from, and the process if one runs.
     pub(crate) from: Vec<String>,
+    /// What the next start would be given, where a process was started with something that may be another.
+    pub(crate) next: Option<Flags>,
     /// What was tried in vain.
     pub(crate) failed: Vec<String>,
 }
@@ -25,7 +27,11 @@ pub(crate) fn find(host: &Host, layout: Layout, definition: Option<&UnitDefiniti
         let environment = environment_of(host, unit, &mut command);
         defined = Some(environment::expand(&unit.exec_start, &environment));
     }
+    // With an environment file that cannot be read, what the next start is given is not known.
+    let whole = command.failed.is_empty();
+    let next = defined.as_ref().filter(|_| layout == Layout::Plain && whole).and_then(|argv| flags::kubelet_arguments(argv));
     let running = of_process(host, layout, main_pid, &mut command);
+    command.next = next.filter(|_| running.is_some()).map(|arguments| flags::parse(&arguments));
     command.flags = match (layout, running, defined) {
         (_, Some(arguments), _) => Some(flags::parse(&arguments)),
         (Layout::Plain, None, Some(argv)) => of_unit(&argv, definition, &mut command),

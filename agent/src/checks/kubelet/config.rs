@@ -18,8 +18,6 @@ pub(crate) struct Config {
     pub(crate) unknown_fields: Vec<String>,
     /// SHA-256 over the files, first 16 hex digits.
     pub(crate) digest: String,
-    /// Latest modification of any of them.
-    pub(crate) modified_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -48,14 +46,23 @@ pub(crate) fn load(host: &Host, main: Option<&str>, drop_in_dir: Option<&str>) -
         let text = host.read_text(&path).map_err(unreadable)?;
         hash.update(path.as_bytes());
         hash.update(text.as_bytes());
-        let modified = host.stat(&path).ok().and_then(|meta| meta.modified().ok()).and_then(|time| Timestamp::try_from(time).ok());
-        config.modified_at = config.modified_at.max(modified);
         let value = decode(&path, &text, &mut config.unknown_fields).map_err(ConfigError::Invalid)?;
         merge(&mut config.merged, &value);
         config.files.push(File { path, text, value });
     }
     config.digest = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Ok(config)
+}
+
+/// Latest modification of the main file and the drop-ins, whatever is in them.
+pub(crate) fn modified_at(host: &Host, main: Option<&str>, drop_in_dir: Option<&str>) -> Option<Timestamp> {
+    latest(host, &paths(host, main, drop_in_dir).ok()?)
+}
+
+/// Latest modification of any of these files.
+pub(crate) fn latest(host: &Host, paths: &[String]) -> Option<Timestamp> {
+    let modified = |path: &String| Timestamp::try_from(host.stat(path).ok()?.modified().ok()?).ok();
+    paths.iter().filter_map(modified).max()
 }
 
 fn unreadable(error: ReadError) -> ConfigError {
@@ -215,7 +222,7 @@ mod tests {
         assert_eq!(config.get(&["authentication", "x509", "clientCAFile"]).unwrap().1, "/c.yaml:7");
         assert_eq!(config.get(&["port"]), None);
         assert_eq!(config.digest.len(), 16);
-        assert!(config.modified_at.is_some());
+        assert!(modified_at(&node.host(), Some("/c.yaml"), None).is_some());
     }
 
     #[test]

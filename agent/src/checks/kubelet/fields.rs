@@ -9,7 +9,10 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Bool,
+    /// int32; what is larger does not decode.
     Int,
+    /// int64.
+    Long,
     Float,
     Text,
     Duration,
@@ -19,12 +22,16 @@ enum Kind {
     BoolMap,
     ListMap,
     List,
+    /// A quantity (apimachinery pkg/api/resource): text or number.
+    QuantityMap,
     Object(&'static [(&'static str, Kind)]),
+    /// A list of such.
+    Objects(&'static [(&'static str, Kind)]),
     /// A type of another package, not looked into.
     Any,
 }
 
-use Kind::{Any, Bool, BoolMap, Duration, Float, Int, Ints, List, ListMap, Object, Text, TextMap, Texts};
+use Kind::{Any, Bool, BoolMap, Duration, Float, Int, Ints, List, ListMap, Long, Object, Objects, QuantityMap, Text, TextMap, Texts};
 
 const AUTHENTICATION: &[(&str, Kind)] = &[
     ("x509", Object(&[("clientCAFile", Text)])),
@@ -33,6 +40,12 @@ const AUTHENTICATION: &[(&str, Kind)] = &[
 ];
 const AUTHORIZATION: &[(&str, Kind)] =
     &[("mode", Text), ("webhook", Object(&[("cacheAuthorizedTTL", Duration), ("cacheUnauthorizedTTL", Duration)]))];
+
+/// component-base logs/api/v1 and tracing/api/v1: what changed its type over the versions is not looked into.
+const LOGGING: &[(&str, Kind)] =
+    &[("flushFrequency", Any), ("format", Text), ("options", Any), ("sanitization", Bool), ("verbosity", Long), ("vmodule", List)];
+const TRACING: &[(&str, Kind)] = &[("endpoint", Text), ("samplingRatePerMillion", Int)];
+const TAINT: &[(&str, Kind)] = &[("effect", Text), ("key", Text), ("timeAdded", Any), ("value", Text)];
 
 #[rustfmt::skip]
 const FIELDS: &[(&str, Kind)] = &[
@@ -52,22 +65,22 @@ const FIELDS: &[(&str, Kind)] = &[
     ("imageMaximumGCAge", Duration), ("imageMinimumGCAge", Duration), ("imagePullCredentialsVerificationPolicy", Text),
     ("imageServiceEndpoint", Text), ("iptablesDropBit", Int), ("iptablesMasqueradeBit", Int), ("kernelMemcgNotification", Bool),
     ("kind", Text), ("kubeAPIBurst", Int), ("kubeAPIQPS", Int), ("kubeReserved", TextMap), ("kubeReservedCgroup", Text),
-    ("kubeletCgroups", Text), ("localStorageCapacityIsolation", Bool), ("logging", Any), ("makeIPTablesUtilChains", Bool), ("maxOpenFiles", Int),
+    ("kubeletCgroups", Text), ("localStorageCapacityIsolation", Bool), ("logging", Object(LOGGING)), ("makeIPTablesUtilChains", Bool), ("maxOpenFiles", Long),
     ("maxParallelImagePulls", Int), ("maxPods", Int), ("memoryManagerPolicy", Text), ("memoryReservationPolicy", Text),
     ("memorySwap", Object(&[("swapBehavior", Text)])), ("memoryThrottlingFactor", Float), ("mergeDefaultEvictionSettings", Bool),
     ("nodeLeaseDurationSeconds", Int), ("nodeStatusMaxImages", Int), ("nodeStatusReportFrequency", Duration),
-    ("nodeStatusUpdateFrequency", Duration), ("oomScoreAdj", Int), ("podCIDR", Text), ("podLogsDir", Text), ("podPidsLimit", Int),
+    ("nodeStatusUpdateFrequency", Duration), ("oomScoreAdj", Int), ("podCIDR", Text), ("podLogsDir", Text), ("podPidsLimit", Long),
     ("podsPerCore", Int), ("port", Int), ("preloadedImagesVerificationAllowlist", Texts), ("protectKernelDefaults", Bool), ("providerID", Text),
-    ("qosReserved", TextMap), ("readOnlyPort", Int), ("registerNode", Bool), ("registerWithTaints", List), ("registryBurst", Int),
-    ("registryPullQPS", Int), ("reservedMemory", List), ("reservedSystemCPUs", Text), ("resolvConf", Text), ("rotateCertificates", Bool),
+    ("qosReserved", TextMap), ("readOnlyPort", Int), ("registerNode", Bool), ("registerWithTaints", Objects(TAINT)), ("registryBurst", Int),
+    ("registryPullQPS", Int), ("reservedMemory", Objects(&[("limits", QuantityMap), ("numaNode", Int)])), ("reservedSystemCPUs", Text), ("resolvConf", Text), ("rotateCertificates", Bool),
     ("runOnce", Bool), ("runtimeRequestTimeout", Duration), ("seccompDefault", Bool), ("serializeImagePulls", Bool),
     ("serverTLSBootstrap", Bool), ("showHiddenMetricsForVersion", Text), ("shutdownGracePeriod", Duration),
     ("shutdownGracePeriodByPodPriority", List), ("shutdownGracePeriodCriticalPods", Duration), ("singleProcessOOMKill", Bool),
     ("staticPodPath", Text), ("staticPodURL", Text), ("staticPodURLHeader", ListMap), ("streamingConnectionIdleTimeout", Duration),
     ("syncFrequency", Duration), ("systemCgroups", Text), ("systemReserved", TextMap), ("systemReservedCgroup", Text),
     ("tlsCertFile", Text), ("tlsCipherSuites", Texts), ("tlsCurvePreferences", Ints), ("tlsMinVersion", Text), ("tlsPrivateKeyFile", Text),
-    ("topologyManagerPolicy", Text), ("topologyManagerPolicyOptions", TextMap), ("topologyManagerScope", Text), ("tracing", Any),
-    ("userNamespaces", Object(&[("idsPerPod", Int)])), ("volumePluginDir", Text), ("volumeStatsAggPeriod", Duration),
+    ("topologyManagerPolicy", Text), ("topologyManagerPolicyOptions", TextMap), ("topologyManagerScope", Text), ("tracing", Object(TRACING)),
+    ("userNamespaces", Object(&[("idsPerPod", Long)])), ("volumePluginDir", Text), ("volumeStatsAggPeriod", Duration),
 ];
 
 /// What is wrong with a decoded configuration.
@@ -109,13 +122,15 @@ fn field(value: &Value, kind: Kind, path: &mut Vec<String>, findings: &mut Findi
         Any => {}
         Bool if is_bool(value) => {}
         Bool => wrong(value, "true or false", path, findings),
-        Int if is_int(value) => {}
-        Int => wrong(value, "a whole number", path, findings),
+        Int if is_int(value) && is_within(value, 31) => {}
+        Long if is_int(value) && is_within(value, 63) => {}
+        Int | Long if is_int(value) => wrong(value, "a smaller number", path, findings),
+        Int | Long => wrong(value, "a whole number", path, findings),
         Float if value.is_number() => {}
         Float => wrong(value, "a number", path, findings),
         Text if value.is_string() => {}
         Text => wrong(value, "a string (quote it)", path, findings),
-        Duration if value.as_str().is_some_and(is_go_duration) => {}
+        Duration if value.as_str().and_then(go_nanoseconds).is_some() => {}
         Duration => wrong(value, "a duration such as \"10s\" or \"1m30s\"", path, findings),
         List if value.is_array() => {}
         List => wrong(value, "a list", path, findings),
@@ -124,6 +139,8 @@ fn field(value: &Value, kind: Kind, path: &mut Vec<String>, findings: &mut Findi
         TextMap => each_entry(value, Text, path, findings),
         BoolMap => each_entry(value, Bool, path, findings),
         ListMap => each_entry(value, Texts, path, findings),
+        QuantityMap => each_entry(value, Any, path, findings),
+        Objects(fields) => each_item(value, Object(fields), path, findings),
         Object(fields) => object(value, fields, path, findings),
     }
 }
@@ -179,28 +196,57 @@ fn is_int(value: &Value) -> bool {
     value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
 
-/// time.ParseDuration: an optional sign and numbers with units, or a bare 0.
-fn is_go_duration(text: &str) -> bool {
-    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+fn is_within(value: &Value, bits: u32) -> bool {
+    let limit = 2_f64.powi(i32::try_from(bits).unwrap_or(i32::MAX));
+    value.as_f64().is_some_and(|number| number < limit && number >= -limit)
+}
+
+/// time.ParseDuration: an optional sign and numbers with units, or a bare 0; as nanoseconds.
+pub(crate) fn go_nanoseconds(text: &str) -> Option<i128> {
+    let (negative, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
     if rest == "0" {
-        return true;
+        return Some(0);
     }
     if rest.is_empty() {
-        return false;
+        return None;
     }
+    let mut sum = 0_i128;
     while !rest.is_empty() {
-        let number = rest.find(|char: char| !char.is_ascii_digit() && char != '.').unwrap_or(rest.len());
-        if number == 0 || !rest[..number].contains(|char: char| char.is_ascii_digit()) {
-            return false;
-        }
-        rest = &rest[number..];
-        // Longer units first: `m` begins `ms` too.
-        match ["ns", "us", "µs", "μs", "ms", "h", "m", "s"].iter().find_map(|unit| rest.strip_prefix(unit)) {
-            Some(left) => rest = left,
-            None => return false,
-        }
+        let end = rest.find(|char: char| !char.is_ascii_digit() && char != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(end);
+        let (name, unit) = UNITS.iter().find(|(name, _)| after.starts_with(name))?;
+        sum = sum.checked_add(parts(number, *unit)?)?;
+        rest = &after[name.len()..];
     }
-    true
+    // Beyond 292 years Go calls it invalid.
+    (sum <= i128::from(i64::MAX)).then_some(if negative { -sum } else { sum })
+}
+
+/// Longer units first: `m` begins `ms` too.
+const UNITS: [(&str, i128); 8] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("μs", 1_000),
+    ("ms", 1_000_000),
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+];
+
+fn parts(number: &str, unit: i128) -> Option<i128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let fraction = &fraction[..fraction.len().min(15)];
+    let finer: i128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    whole.checked_mul(unit)?.checked_add(finer * unit / scale)
 }
 
 #[cfg(test)]
@@ -240,6 +286,27 @@ mod tests {
             let (at, words) = examine(&config).error.unwrap();
             assert_eq!((at.join("/").as_str(), words.as_str()), (path, complaint));
         }
+    }
+
+    #[test]
+    fn durations_are_counted_as_go_counts_them() {
+        for (text, nanoseconds) in
+            [("0", 0), ("1m30s", 90_000_000_000), ("-1.5s", -1_500_000_000), (".5h", 1_800_000_000_000), ("10ms", 10_000_000)]
+        {
+            assert_eq!(go_nanoseconds(text), Some(nanoseconds), "{text}");
+        }
+        for text in ["", "1", "s", "1d", "1m30", "1..5s", "999999999h", "- 1s"] {
+            assert_eq!(go_nanoseconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_errors() {
+        assert_eq!(examine(&json!({"maxPods": 2_147_483_648_i64})).error.unwrap().1, "has to be a smaller number, not 2147483648");
+        assert_eq!(
+            examine(&json!({"maxOpenFiles": 2_147_483_648_i64, "reservedMemory": [{"numaNode": 0, "limits": {"memory": "1Gi"}}]})).error,
+            None
+        );
     }
 
     #[test]

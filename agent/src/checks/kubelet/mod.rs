@@ -7,7 +7,9 @@ mod environment;
 mod fields;
 mod flags;
 mod layout;
+mod next_start;
 mod presence;
+mod rules;
 
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use nodewhy_diagnosis::facts::{FactValue, Key, schema as fact};
 use nodewhy_diagnosis::{Facts, Missing};
 
 use self::command::Command;
-use self::config::{Config, ConfigError};
+use self::config::ConfigError;
 use self::effective::{Effective, Said};
 use self::flags::Flags;
 use self::layout::Layout;
@@ -119,7 +121,7 @@ fn report_kubelet(look: &Look, found: &Found, layout: Layout, facts: &mut Facts)
     facts.put(fact::NODE_NAME, at, node_name(known.as_ref().unwrap_or(&Flags::new())));
     match known {
         Ok(flags) => {
-            report_config(look, &flags, layout, facts);
+            report_config(look, &flags, layout, &command, facts);
             report_kubeconfig(look, &flags, facts);
         }
         Err(why) => miss_all(facts, &["kubelet.config", "kubelet.resolv_conf", "kubelet.kubeconfig.path", "kubelet.bootstrap"], at, &why),
@@ -138,51 +140,28 @@ fn why_no_flags(found: &Found, command: &Command) -> Missing {
     failed(reasons.join("; "))
 }
 
-fn report_config(look: &Look, flags: &Flags, layout: Layout, facts: &mut Facts) {
+fn report_config(look: &Look, flags: &Flags, layout: Layout, command: &Command, facts: &mut Facts) {
     let at = look.began_at;
     let told = |name: &str| flags.get(name).map(String::as_str).filter(|path| !path.is_empty());
     let (main, drop_ins) = (told("config"), told("config-dir"));
     let loaded = config::load(&look.host, main, drop_ins);
     let none = || not_applicable("the kubelet is not told to read a configuration file");
     facts.put(fact::KUBELET_CONFIG_PATH, at, main.map(str::to_owned).ok_or_else(none));
-    report_state(look, main, drop_ins, &loaded, facts);
+    next_start::report(look, flags, command, &loaded, facts);
+    facts.put(fact::KUBELET_CONFIG_MODIFIED_AT, at, config::modified_at(&look.host, main, drop_ins).ok_or_else(none));
     let config = loaded.map_err(|error| error.missing());
     match &config {
         Ok(config) => {
-            facts.put(fact::KUBELET_CONFIG_MODIFIED_AT, at, config.modified_at.ok_or_else(none));
             facts.set(fact::KUBELET_CONFIG_DIGEST, at, config.digest.clone());
             facts.set(fact::KUBELET_CONFIG_UNKNOWN_FIELDS, at, config.unknown_fields.clone());
         }
         Err(why) => {
-            facts.miss(fact::KUBELET_CONFIG_MODIFIED_AT, at, why.clone());
             facts.miss(fact::KUBELET_CONFIG_DIGEST, at, why.clone());
             facts.miss(fact::KUBELET_CONFIG_UNKNOWN_FIELDS, at, why.clone());
         }
     }
     let effective = Effective { flags, config: config.as_ref().map_err(Clone::clone), defaults: layout.defaults() };
     report_effective(look, &effective, facts);
-}
-
-/// Whether the file is there and whether it is valid: three facts that go together.
-fn report_state(look: &Look, main: Option<&str>, drop_ins: Option<&str>, loaded: &Result<Config, ConfigError>, facts: &mut Facts) {
-    let at = look.began_at;
-    let none = not_applicable("the kubelet is not told to read a configuration file");
-    let exists = main.map_or(Err(none.clone()), |path| look.host.exists(path).map_err(Missing::from));
-    let absent = exists == Ok(false);
-    facts.put(fact::KUBELET_CONFIG_EXISTS, at, exists);
-    let (valid, error) = match loaded {
-        _ if main.is_none() && drop_ins.is_none() => (Err(none.clone()), Err(none)),
-        _ if absent => {
-            (Err(not_applicable("there is no file that could be valid")), Err(not_applicable("there is no file that could be valid")))
-        }
-        Ok(_) => (Ok(true), Err(not_applicable("it is valid"))),
-        Err(ConfigError::Invalid(words)) => (Ok(false), Ok(words.clone())),
-        // The kubelet refuses to start without the drop-in directory that it is told of.
-        Err(ConfigError::Absent(error)) => (Ok(false), Ok(error.sentence())),
-        Err(error @ ConfigError::Unreadable(_)) => (Err(error.missing()), Err(error.missing())),
-    };
-    facts.put(fact::KUBELET_CONFIG_VALID, at, valid);
-    facts.put(fact::KUBELET_CONFIG_ERROR, at, error);
 }
 
 fn report_effective(look: &Look, effective: &Effective<'_>, facts: &mut Facts) {
