@@ -17,4 +17,5 @@ pub mod schedule;
 pub mod ship;
 #[allow(clippy::disallowed_methods, reason = "the agent's own state directory")]
 pub mod spool;
+pub mod trend;
 pub mod watch;

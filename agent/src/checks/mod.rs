@@ -7,6 +7,7 @@ mod clock;
 mod cni;
 mod conntrack;
 mod disk;
+mod exhaustion;
 mod file_handles;
 mod hardware;
 mod healthz;
@@ -125,6 +126,7 @@ pub const ALL: &[Check] = &[
     clock::CHECK,
     certificates::CHECK,
     boot::CHECK,
+    exhaustion::CHECK,
     apiserver::CHECK,
 ];
 

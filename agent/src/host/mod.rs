@@ -23,17 +23,23 @@ pub struct Host {
     bus: Arc<bus::Bus>,
     pending: Arc<mounts::Pending>,
     api: Arc<api::Kept>,
+    trends: Arc<crate::trend::Kept>,
 }
 
 impl Host {
     /// The node whose file system is mounted at `root` (`/` for the agent's own).
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), bus: Arc::default(), pending: Arc::default(), api: Arc::default() }
+        Self { root: root.into(), bus: Arc::default(), pending: Arc::default(), api: Arc::default(), trends: Arc::default() }
     }
 
     /// The root directory the node is seen from.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What was seen of this node over time.
+    pub fn trends(&self) -> &crate::trend::Kept {
+        &self.trends
     }
 
     /// Where an absolute path of the node is to be found from here.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::catalogue::{Catalogue, Cause, FoundBy, Scope, Sighting, Wake};
-use crate::facts::{Facts, Missing, Seen, derive, schema};
+use crate::facts::{Facts, Missing, MissingKind, Seen, derive, schema};
 use crate::model::{Diagnosis, PresentCause, Severity, Transition};
 
 use judge::Standing;
@@ -166,8 +166,10 @@ fn judge_all(look: &Look<'_>, catalogue: &Catalogue, state: &mut State) -> Found
             Standing::Pending => found.present.extend(open.map(|case| case.shown.clone())),
             Standing::Unknown(missing) => {
                 found.present.extend(open.map(|case| case.shown.clone()));
-                found.critical_unknown |= cause.severity == Severity::Critical;
-                found.missing.extend(missing);
+                let critical = cause.severity == Severity::Critical;
+                found.critical_unknown |= critical;
+                // That a trend has not been watched for long enough yet is no failure to look, and nothing hangs on it.
+                found.missing.extend(missing.into_iter().filter(|(_, why)| critical || why.kind != MissingKind::NotYet));
             }
         }
         if !watched.is_empty() {

@@ -230,6 +230,11 @@ facts! {
     HARDWARE_MEMORY_CORRECTED_ERRORS "hardware.memory_corrected_errors" Int "Memory errors since the boot that were corrected (ce_count).";
     KERNEL_TAINTS "kernel.taints" Texts "What the kernel does not recover from before the next boot, of the flags in /proc/sys/kernel/tainted: machine check, bad page, oops.";
 
+    // How long what there is lasts, watched over time by the agent; missing until it has watched for long enough.
+    EXHAUSTION_SPACE "exhaustion.space" Records { mount_point: Text, role: Text, available_bytes: Int, threshold_bytes: Int, lost_an_hour_bytes: Int, reaches_at: Time, watched_since: Time } "File systems whose space falls steadily for half an hour and at this slope reaches the kubelet's threshold in less than 4 hours (once told, 6), the first to reach it first.";
+    EXHAUSTION_INODES "exhaustion.inodes" Records { mount_point: Text, role: Text, inodes_free: Int, threshold_inodes: Int, lost_an_hour: Int, reaches_at: Time, watched_since: Time } "The same of inodes.";
+    EXHAUSTION_MEMORY "exhaustion.memory" Records { available_bytes: Int, threshold_bytes: Int, lost_an_hour_bytes: Int, reaches_at: Time, watched_since: Time } "The same of memory, watched for an hour; one entry or none.";
+
     // Process ids.
     PIDS_LIMIT "pids.limit" Int "Smaller of kernel.pid_max and kernel.threads-max.";
     PIDS_CURRENT "pids.current" Int "Processes and threads now (/proc/loadavg).";
