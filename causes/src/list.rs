@@ -71,6 +71,7 @@ pub(crate) const FILES: &[(&str, &str)] = cause_files![
     "storage-path-lost",
     "swap-at-boot",
     "swap-enabled",
+    "sysctl-not-kept",
     "thermal-throttling",
     "thin-pool-full",
     "unregister-netdevice",

@@ -282,6 +282,7 @@ facts! {
     BOOT_REBOOT_REQUIRED_SINCE "boot.reboot_required_since" Time "When the first of them asked (the time of that file); missing if none does.";
     BOOT_KERNEL_MODULES_GONE "boot.kernel_modules_gone" Bool "The modules of the running kernel are not on disk any more while those of another kernel are: what is not loaded now cannot be.";
     BOOT_NEWER_KERNEL "boot.newer_kernel" Text "The newest installed kernel of the running one's flavour, if it is newer than that; missing otherwise.";
+    BOOT_SYSCTLS_NOT_KEPT "boot.sysctls_not_kept" Records { name: Text, value: Text } "Kernel settings that a kubelet with protectKernelDefaults demands and no kernel has by itself (kernel.panic, vm.overcommit_memory), that are right now and that nothing found on this node sets at a boot.";
     BOOT_MODULES_NOT_KEPT "boot.modules_not_kept" Texts "Kernel modules that the pod network needs, that are loaded now, and that nothing found on this node loads at a boot.";
 
     // Log sources. A log sign is unknown while its source cannot be read.

@@ -92,7 +92,11 @@ impl<'a> Node<'a> {
                 return Ok(meanwhile);
             }
             // Often at first, where things open and close.
-            let pause = if past < SignedDuration::from_secs(6) { 1 } else { 5 };
+            let pause = match past.as_secs() {
+                ..6 => 1,
+                6..60 => 5,
+                _ => 20,
+            };
             self.now = (self.now + SignedDuration::from_secs(pause)).min(begin + lasting);
         }
     }

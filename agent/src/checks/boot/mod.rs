@@ -3,6 +3,7 @@
 mod modules;
 mod reboot;
 mod swap;
+mod sysctls;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ const OF_KERNEL: &[&str] = &[
     "boot.kernel_modules_gone",
     "boot.newer_kernel",
     "boot.modules_not_kept",
+    "boot.sysctls_not_kept",
 ];
 
 /// The check.
@@ -64,6 +66,7 @@ fn look_at(look: &Look, facts: &mut Facts) {
     facts.put(fact::BOOT_SWAP, at, swap::at_boot(host).map_err(Missing::from));
     reboot::report(look, facts);
     facts.put(fact::BOOT_MODULES_NOT_KEPT, at, modules::not_kept(look));
+    facts.put(fact::BOOT_SYSCTLS_NOT_KEPT, at, sysctls::not_kept(host).map_err(Missing::from));
 }
 
 /// PID 1's systemd writes this file when it finds itself in a container (src/core/main.c); Docker and Podman leave theirs.
