@@ -10,7 +10,7 @@ use super::support::blocking;
 use super::{Check, Look, Stage};
 use crate::host::Host;
 
-const REPORTS: &[&str] = &["kernel"];
+const REPORTS: &[&str] = &["kernel.modules", "kernel.sysctls", "kernel.against_kubelet"];
 
 /// Modules that a runtime, kube-proxy or a network plugin may want.
 const MODULES: [&str; 4] = ["overlay", "br_netfilter", "nf_conntrack", "ip_vs"];
