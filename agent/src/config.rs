@@ -30,6 +30,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// Changes to checks, by their names.
     pub checks: BTreeMap<String, CheckConfig>,
+    /// node-problem-detector's configuration files, or directories of them.
+    pub npd_configs: Vec<PathBuf>,
 }
 
 impl Default for Config {
@@ -41,6 +43,7 @@ impl Default for Config {
             collector: None,
             heartbeat: Duration::from_secs(10),
             checks: BTreeMap::new(),
+            npd_configs: Vec::new(),
         }
     }
 }

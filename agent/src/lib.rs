@@ -12,6 +12,8 @@ pub mod host;
 pub mod identity;
 pub mod mount_watch;
 pub mod notify;
+#[allow(clippy::disallowed_methods, reason = "the admin's own configuration and plugins, in the agent's own mount namespace")]
+pub mod npd;
 pub mod schedule;
 #[allow(clippy::disallowed_methods, reason = "the agent's own certificates")]
 pub mod ship;

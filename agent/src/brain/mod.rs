@@ -28,6 +28,7 @@ use crate::checks;
 use crate::host::journal::{Batch, Current, Follower};
 use crate::identity::{Identity, Names};
 use crate::notify::Notifier;
+use crate::npd;
 use crate::schedule::{Looked, Order};
 use crate::ship::Link;
 use crate::spool::Spool;
@@ -86,6 +87,8 @@ pub struct Start {
     pub loaded: Loaded,
     /// The same, as those know it who recognise.
     pub current: Arc<Current<Catalogue>>,
+    /// Runs node-problem-detector's monitors.
+    pub npd: npd::Runner,
     /// The name from the configuration.
     pub node_name: Option<String>,
     /// State as recovered.
@@ -311,6 +314,7 @@ impl Brain {
         crate::catalogue::log_refused(&loaded.refused, &self.start.loaded.refused);
         self.hurry.learn(&loaded.catalogue);
         self.start.current.set(Arc::clone(&loaded.catalogue));
+        self.start.npd.follow(&loaded.npd, Some(Timestamp::now()));
         self.start.loaded = loaded;
         self.changed = true;
     }

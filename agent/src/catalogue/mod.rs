@@ -12,6 +12,8 @@ use nodewhy_diagnosis::model::Unknown;
 use nodewhy_diagnosis::{Catalogue, LoadError};
 use serde::Serialize;
 
+use crate::npd;
+
 pub use own::read;
 pub use reload::follow;
 pub use shelf::{Shelf, lint};
@@ -25,6 +27,8 @@ pub struct Loaded {
     pub refused: Vec<Refused>,
     /// Where the causes that are not built in are from, by their codes.
     pub origins: BTreeMap<String, Origin>,
+    /// node-problem-detector's monitors, to be run.
+    pub npd: Arc<npd::Set>,
 }
 
 impl Loaded {

@@ -10,6 +10,7 @@ use nodewhy_diagnosis::{Catalogue, LoadError, Source};
 use super::own::{self, Found, Stamp};
 use super::{Loaded, Origin, Refused};
 use crate::config::Config;
+use crate::npd;
 
 /// Where the last good versions are kept, in the state directory.
 const KEPT: &str = "causes.json";
@@ -18,6 +19,7 @@ const KEPT: &str = "causes.json";
 #[derive(Debug)]
 pub struct Shelf {
     directory: PathBuf,
+    npd: Vec<PathBuf>,
     keep: PathBuf,
     /// Texts in force, by the names of their files.
     good: BTreeMap<String, String>,
@@ -38,12 +40,12 @@ impl Shelf {
     /// The shelf of this configuration, with what an earlier agent found good.
     pub fn open(config: &Config) -> Self {
         let keep = config.state_dir.join(KEPT);
-        Self { directory: config.causes_dir.clone(), good: own::kept(&keep), keep, read_at: Stamp::new() }
+        Self { directory: config.causes_dir.clone(), npd: config.npd_configs.clone(), good: own::kept(&keep), keep, read_at: Stamp::new() }
     }
 
     /// What tells one state of the files from another.
     pub(super) fn stamp(&self) -> Stamp {
-        own::stamp(&self.directory, &[])
+        own::stamp(&self.directory, &npd::files(&self.npd))
     }
 
     /// Reads everything. An own file replaces the built-in one of its name, and the one with its code; a bad one is refused alone.
@@ -57,10 +59,13 @@ impl Shelf {
                 (self.as_kept(), vec![Refused { kept: !self.good.is_empty(), ..Refused::whole(self.directory.display().to_string(), why) }])
             }
         };
-        let names: BTreeSet<String> = found.iter().map(|file| file.name.clone()).collect();
+        let mut names: BTreeSet<String> = found.iter().map(|file| file.name.clone()).collect();
+        let monitors = self.monitors(&mut refused);
+        names.extend(monitors.iter().map(|(path, _)| kept_as(path)));
+        let (set, rules) = npd::set(&monitors);
         let mut candidates = self.candidates(found, &mut refused);
         let catalogue = loop {
-            let (catalogue, errors) = load(&candidates);
+            let (catalogue, errors) = load(&candidates, &rules);
             let (own, others): (Vec<_>, Vec<_>) = errors.into_iter().partition(|error| candidates.iter().any(|one| one.path == error.file));
             if own.is_empty() {
                 refused.extend(others.iter().map(Refused::from));
@@ -72,7 +77,31 @@ impl Shelf {
         };
         self.good.retain(|name, _| names.contains(name));
         self.good.extend(candidates.iter().map(|one| (one.name.clone(), one.text.clone())));
-        Loaded { origins: origins(&candidates), catalogue: Arc::new(catalogue), refused }
+        self.good.extend(monitors.into_iter().map(|(path, text)| (kept_as(&path), text)));
+        Loaded { origins: origins(&candidates, &rules), catalogue: Arc::new(catalogue), refused, npd: Arc::new(set) }
+    }
+
+    /// node-problem-detector's monitors alone, without the catalogue, which takes longer.
+    pub fn npd(&self) -> npd::Set {
+        npd::set(&self.monitors(&mut Vec::new())).0
+    }
+
+    /// node-problem-detector's files that are good, or were.
+    fn monitors(&self, refused: &mut Vec<Refused>) -> Vec<(String, String)> {
+        let mut good = Vec::new();
+        for path in npd::files(&self.npd) {
+            let file = path.display().to_string();
+            let read = own::read(&path).map_err(|why| (0, 0, why)).and_then(|text| npd::check(&text).map(|()| text));
+            match read {
+                Ok(text) => good.push((file, text)),
+                Err((line, column, problem)) => {
+                    let before = self.good.get(&kept_as(&file)).filter(|text| npd::check(text).is_ok());
+                    refused.push(Refused { file: file.clone(), line, column, problem, kept: before.is_some() });
+                    good.extend(before.map(|text| (file, text.clone())));
+                }
+            }
+        }
+        good
     }
 
     /// Leaves what is good to the next agent.
@@ -84,7 +113,8 @@ impl Shelf {
 
     fn as_kept(&self) -> Vec<Found> {
         let path = |name: &String| self.directory.join(name).display().to_string();
-        self.good.iter().map(|(name, text)| Found { name: name.clone(), path: path(name), text: Ok(text.clone()) }).collect()
+        let own = self.good.iter().filter(|(name, _)| !name.contains('/'));
+        own.map(|(name, text)| Found { name: name.clone(), path: path(name), text: Ok(text.clone()) }).collect()
     }
 
     fn candidates(&self, found: Vec<Found>, refused: &mut Vec<Refused>) -> Vec<Candidate> {
@@ -121,16 +151,22 @@ impl Shelf {
     }
 }
 
-/// The built-in causes that no candidate replaces, and the candidates.
-fn load(candidates: &[Candidate]) -> (Catalogue, Vec<LoadError>) {
+/// The name under which one of node-problem-detector's files is kept among own files: theirs have no slash.
+fn kept_as(path: &str) -> String {
+    format!("npd:/{path}")
+}
+
+/// The built-in causes that no candidate replaces, node-problem-detector's, and the candidates.
+fn load(candidates: &[Candidate], rules: &[npd::Rules]) -> (Catalogue, Vec<LoadError>) {
     let codes: BTreeSet<String> = candidates.iter().map(|one| Catalogue::code_of(&one.path, &one.text)).collect();
     let built_in = nodewhy_causes::files().iter().copied();
     let (replaced, built_in): (Vec<_>, Vec<_>) = built_in
         .partition(|(name, text)| codes.contains(&Catalogue::code_of(name, text)) || candidates.iter().any(|one| one.name == *name));
     let known = replaced.iter().map(|(name, text)| Catalogue::code_of(name, text)).collect();
     let own = candidates.iter().map(|one| (one.path.as_str(), one.text.as_str()));
+    let rules = rules.iter().map(|rules| (rules.files.first().map_or("npd", String::as_str), rules.text.as_str()));
     // Own files last: of a circle through `explains`, the file that closes it goes.
-    let (catalogue, mut errors) = Catalogue::load_knowing(built_in.into_iter().chain(own), known);
+    let (catalogue, mut errors) = Catalogue::load_knowing(built_in.into_iter().chain(rules).chain(own), known);
     errors.extend(candidates.iter().filter_map(|one| monitored(&catalogue, one)));
     (catalogue, errors)
 }
@@ -144,14 +180,15 @@ fn monitored(catalogue: &Catalogue, one: &Candidate) -> Option<LoadError> {
     cause.signs.iter().any(is_monitored).then(|| LoadError { file: one.path.clone(), line: 0, column: 0, problem })
 }
 
-fn origins(candidates: &[Candidate]) -> BTreeMap<String, Origin> {
+fn origins(candidates: &[Candidate], rules: &[npd::Rules]) -> BTreeMap<String, Origin> {
+    let of_rules = |rules: &npd::Rules| (rules.code.clone(), Origin { file: rules.files.join(", "), ..Origin::default() });
     let origin = |one: &Candidate| {
         let code = Catalogue::code_of(&one.path, &one.text);
         let built_in = |(name, text): &(&str, &str)| *name == one.name || Catalogue::code_of(name, text) == code;
         let replaces_built_in = nodewhy_causes::files().iter().any(built_in);
         (code, Origin { file: one.path.clone(), replaces_built_in, newer_refused: one.newer_refused.clone() })
     };
-    candidates.iter().map(origin).collect()
+    rules.iter().map(of_rules).chain(candidates.iter().map(origin)).collect()
 }
 
 /// Checks files beside the built-in causes that they do not replace; what is wrong with them, and the catalogue of the good ones.
@@ -163,7 +200,7 @@ pub fn lint(files: &[(String, String)]) -> (Loaded, Vec<Refused>) {
     let mut candidates: Vec<Candidate> = files.iter().map(candidate).collect();
     let mut refused: Vec<Refused> = Vec::new();
     loop {
-        let (catalogue, errors) = load(&candidates);
+        let (catalogue, errors) = load(&candidates, &[]);
         let before = candidates.len();
         for error in &errors {
             if candidates.iter().any(|one| one.path == error.file) {
@@ -172,7 +209,8 @@ pub fn lint(files: &[(String, String)]) -> (Loaded, Vec<Refused>) {
             candidates.retain(|one| one.path != error.file);
         }
         if candidates.len() == before {
-            return (Loaded { origins: origins(&candidates), catalogue: Arc::new(catalogue), refused: Vec::new() }, refused);
+            let (origins, catalogue) = (origins(&candidates, &[]), Arc::new(catalogue));
+            return (Loaded { origins, catalogue, refused: Vec::new(), npd: Arc::default() }, refused);
         }
     }
 }

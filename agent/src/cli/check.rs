@@ -17,7 +17,7 @@ use crate::config::{Config, Problem};
 use crate::host::Host;
 use crate::host::journal::{self, Batch};
 use crate::identity::{Identity, Names};
-use crate::{checks, schedule};
+use crate::{checks, npd, schedule};
 
 /// The whole look. The answer is on the screen within a second whatever hangs.
 const DEADLINE: Duration = Duration::from_millis(900);
@@ -48,37 +48,47 @@ pub(super) fn check(host: Arc<Host>, config: &Config, problems: &[Problem], form
 
 async fn look(host: &Arc<Host>, config: &Config) -> anyhow::Result<(Arc<Loaded>, Facts, Batch)> {
     let (now, deadline) = (Timestamp::now(), Instant::now() + DEADLINE);
-    let (loading, mut reading) = read_journal(Arc::clone(host), Shelf::open(config))?;
+    let (monitors, loading, mut reading) = read_journal(Arc::clone(host), Shelf::open(config))?;
     let (mut checks, left_out) = schedule::configured(checks::ALL, &config.checks, now);
     for check in &mut checks {
         check.deadline = check.deadline.min(LOOK);
     }
     let looking = schedule::look_once(Arc::clone(host), checks, left_out, deadline);
-    let (facts, loaded) = tokio::join!(looking, loading);
+    let npd = async {
+        let set = Arc::new(monitors.await.unwrap_or_default());
+        if set.is_empty() { Batch::default() } else { npd::once(&set, host, deadline).await }
+    };
+    let (facts, loaded, npd) = tokio::join!(looking, loading, npd);
+    let loaded = loaded.context("the thread that loads the catalogue broke off")?;
     // Where the looks came late, the machine is busy, and the journal is waited for a little as well.
     let until = deadline.max(Instant::now() + GRACE);
-    let batch = match tokio::time::timeout_at(until, &mut reading).await {
+    let mut batch = match tokio::time::timeout_at(until, &mut reading).await {
         Ok(Ok(batch)) => batch,
         Ok(Err(_)) | Err(_) => unread(now),
     };
-    Ok((loaded.context("the thread that loads the catalogue broke off")?, facts, batch))
+    batch.sightings.extend(npd.sightings);
+    batch.facts.absorb(npd.facts);
+    Ok((loaded, facts, batch))
 }
 
-type Reading = (oneshot::Receiver<Arc<Loaded>>, oneshot::Receiver<Batch>);
+type Reading = (oneshot::Receiver<npd::Set>, oneshot::Receiver<Arc<Loaded>>, oneshot::Receiver<Batch>);
 
 /// Loads the catalogue and reads the journal with it.
 fn read_journal(host: Arc<Host>, mut shelf: Shelf) -> anyhow::Result<Reading> {
+    let (find, monitors) = oneshot::channel();
     let (load, loading) = oneshot::channel();
     let (done, reading) = oneshot::channel();
     // Not one of the runtime's threads: a hung disk must not take one away.
     let thread = std::thread::Builder::new().name("journal".to_owned());
     let spawned = thread.spawn(move || {
+        // First what takes hardly any time and then needs some.
+        drop(find.send(shelf.npd()));
         let loaded = Arc::new(shelf.load());
         drop(load.send(Arc::clone(&loaded)));
         drop(done.send(journal::scan(&host, &loaded.catalogue, JOURNAL)));
     });
     spawned.context("cannot start a thread to read the journal")?;
-    Ok((loading, reading))
+    Ok((monitors, loading, reading))
 }
 
 fn unread(at: Timestamp) -> Batch {

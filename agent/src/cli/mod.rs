@@ -36,6 +36,7 @@ Examples:
   nodewhy-agent check --output json       the same for scripts
   nodewhy-agent --root /host check        from a container that has the node mounted at /host
   nodewhy-agent run                       the daemon (systemd: Type=notify)
+  nodewhy-agent check --npd-config /etc/node-problem-detector/*.json
   nodewhy-agent causes explain swap-enabled
 
 Exit codes of check: 0 healthy, 1 degraded, 2 a critical cause, 3 could not look, 64 usage.";
@@ -60,6 +61,14 @@ struct NodeArgs {
     config: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct NpdArgs {
+    /// node-problem-detector configuration to use as well: files, or directories of *.json. Names its plugins to be run, with this
+    /// program's rights
+    #[arg(long, value_name = "FILE", num_args = 1.., value_delimiter = ',')]
+    npd_config: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Look at everything once, now, and say what is wrong
@@ -70,12 +79,17 @@ enum Command {
         /// How to print
         #[arg(long, short, value_enum, default_value_t)]
         output: Output,
+        #[command(flatten)]
+        npd: NpdArgs,
     },
     /// Watch this node and report to the collector
     #[command(
         after_help = "Example:\n  nodewhy-agent run --config /etc/nodewhy/agent.yaml\n\nLogs to stderr; NODEWHY_LOG=debug says more. SIGTERM ends it."
     )]
-    Run,
+    Run {
+        #[command(flatten)]
+        npd: NpdArgs,
+    },
     /// What can be wrong with a node: the catalogue
     #[command(
         after_help = "Examples:\n  nodewhy-agent causes list\n  nodewhy-agent causes explain swap-enabled\n  nodewhy-agent causes lint /etc/nodewhy/causes.d/*.yaml\n  nodewhy-agent causes test ./my-causes"
@@ -90,6 +104,16 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+impl Command {
+    fn npd_configs(&self) -> &[PathBuf] {
+        match self {
+            Self::Check { npd, .. } | Self::Run { npd } => &npd.npd_config,
+            Self::Causes { what } => what.npd_configs(),
+            Self::Completions { .. } => &[],
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -118,14 +142,15 @@ pub fn main() -> ExitCode {
         output::raw(&completions(shell));
         return ExitCode::from(exit::HEALTHY);
     }
-    let (config, problems) = Config::read(cli.node.config.as_deref());
-    if !matches!(cli.command, Command::Run) {
+    let (mut config, problems) = Config::read(cli.node.config.as_deref());
+    config.npd_configs.extend_from_slice(cli.command.npd_configs());
+    if !matches!(cli.command, Command::Run { .. }) {
         problems.iter().for_each(|problem| output::note(&format!("left out: {problem}")));
     }
     let host = Arc::new(Host::new(&cli.node.root));
     let result = match cli.command {
-        Command::Check { output } => check::check(host, &config, &problems, output),
-        Command::Run => run::run(host, config, &problems),
+        Command::Check { output, .. } => check::check(host, &config, &problems, output),
+        Command::Run { .. } => run::run(host, config, &problems),
         Command::Causes { what } => causes::run(&config, what),
         Command::Completions { .. } => Ok(exit::HEALTHY),
     };

@@ -26,7 +26,7 @@ use crate::schedule::{self, Scheduler};
 use crate::ship::{Link, Shipper};
 use crate::spool::{Recovered, Spool};
 use crate::watch::Watch;
-use crate::{catalogue, checks, mount_watch};
+use crate::{catalogue, checks, mount_watch, npd};
 
 /// Each of two segments; reports of about 5 kB wait there while the collector is away.
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -78,9 +78,12 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
     let current = Arc::new(Current::new(Arc::clone(&loaded.catalogue)));
     let (catalogues_in, catalogues) = mpsc::channel(1);
     let (state, from) = recover(&recovered);
+    let read_up_to = time_of(&recovered.cursor);
     let spool = Arc::new(Mutex::new(spool));
 
     let (batches_in, batches) = mpsc::channel(4);
+    let mut npd = npd::Runner::new(Arc::clone(&host), Arc::clone(&current), batches_in.clone());
+    npd.follow(&loaded.npd, read_up_to);
     let journal =
         Follower::start(Arc::clone(&host), Arc::clone(&current), from, batches_in).context("cannot start the journal's thread")?;
     let journal = Arc::new(journal);
@@ -121,6 +124,7 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
         names,
         loaded,
         current,
+        npd,
         node_name: config.node_name,
         state,
         cursor: recovered.cursor,
@@ -180,6 +184,13 @@ fn recover(recovered: &Recovered) -> (State, From) {
     }
 }
 
+/// The time in a journal's cursor (systemd, sd_journal_get_cursor: `t=` in hexadecimal microseconds): everything that lies far enough
+/// before it was read and judged.
+fn time_of(cursor: &str) -> Option<Timestamp> {
+    let micros = cursor.split(';').find_map(|part| part.strip_prefix("t="))?;
+    Timestamp::from_microsecond(i64::from_str_radix(micros, 16).ok()?).ok()
+}
+
 /// Ships, once it is known who this is.
 async fn ship(
     collector: Collector,
@@ -225,6 +236,13 @@ fn shutdown_signal() -> anyhow::Result<watch::Receiver<bool>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cursor_says_when() {
+        let cursor = "s=5e;i=1;b=ab;m=1;t=38d7ea4c68000;x=1";
+        assert_eq!(time_of(cursor).map(|at| at.as_microsecond()), Some(1_000_000_000_000_000));
+        assert_eq!(time_of("nonsense"), None);
+    }
 
     #[tokio::test]
     async fn a_task_that_ends_or_panics_is_named() {

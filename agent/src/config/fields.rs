@@ -66,9 +66,13 @@ impl Reader<'_> {
                         None => self.config.heartbeat = said.unwrap_or(self.config.heartbeat),
                     }
                 }
+                "npdConfigs" => {
+                    let said = value.texts();
+                    self.config.npd_configs = self.said(&key, said).unwrap_or_default().into_iter().map(PathBuf::from).collect();
+                }
                 "collector" => collector = Some((key, value)),
                 "checks" => checks = Some(value),
-                _ => self.unknown_key("", &key, &["nodeName", "stateDir", "causesDir", "collector", "heartbeat", "checks"]),
+                _ => self.unknown_key("", &key, &["nodeName", "stateDir", "causesDir", "collector", "heartbeat", "checks", "npdConfigs"]),
             }
         }
         if let Some((key, value)) = collector {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
@@ -30,8 +30,9 @@ pub(super) enum Kind {
     Nothing,
     Text(String),
     Bool(bool),
-    /// A number or a list: no key wants one.
+    /// A number: no key wants one.
     Other(&'static str),
+    List(Vec<Node>),
     Map(Vec<(Spanned<String>, Node)>),
 }
 
@@ -90,8 +91,11 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Kind, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Kind::Other("a list"))
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Kind::List(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
@@ -110,6 +114,7 @@ impl Node {
             Kind::Text(_) => "a text",
             Kind::Bool(_) => "true or false",
             Kind::Other(what) => what,
+            Kind::List(_) => "a list",
             Kind::Map(_) => "keys with values",
         }
     }
@@ -120,6 +125,18 @@ impl Node {
             Kind::Nothing => Ok(None),
             Kind::Text(text) => Ok(Some(text)),
             _ => Err(format!("has to be a text, in quotes if it looks otherwise; it is {}", self.what())),
+        }
+    }
+
+    /// A list of texts, or one text.
+    pub(super) fn texts(&self) -> Result<Option<Vec<String>>, String> {
+        match &self.kind {
+            Kind::Nothing => Ok(None),
+            Kind::List(items) => {
+                let text = |item: &Node| item.text()?.map(str::to_owned).ok_or_else(|| "has to be a list of texts".to_owned());
+                items.iter().map(text).collect::<Result<_, _>>().map(Some)
+            }
+            _ => Ok(self.text()?.map(|text| vec![text.to_owned()])),
         }
     }
 

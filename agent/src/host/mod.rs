@@ -7,9 +7,11 @@ pub mod cri;
 pub mod dns;
 pub mod files;
 pub mod journal;
+pub mod kmsg;
 pub mod mounts;
 pub mod net;
 pub mod procs;
+pub mod tail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

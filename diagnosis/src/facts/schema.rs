@@ -292,6 +292,11 @@ facts! {
     LOGS_JOURNAL_DAMAGED_ENTRIES "logs.journal.damaged_entries" Int "Entries that could not be read whole because their file is damaged, since the agent started.";
     LOGS_READ_UP_TO "logs.read_up_to" Time "Everything the log sources held up to this time has been matched.";
 
+    // node-problem-detector's rules, where the agent's configuration names files of them. Keys are FILE for a log, FILE#N for the plugin of the Nth rule.
+    NPD_PROBLEMS "npd.problems" TextMap "Plugins that ended with exit code 1, and what they said.";
+    NPD_UNKNOWN "npd.unknown" TextMap "Plugins that did not answer, and files whose log cannot be read, with the reason.";
+    NPD_UNANSWERED "npd.unanswered" Bool "False; missing, with the reasons, while there is anything in npd.unknown.";
+
     // Derived from the clock.
     NOW "now" Time (derived) "The time of the diagnosis.";
 }

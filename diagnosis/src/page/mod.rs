@@ -90,8 +90,11 @@ fn log_sign(text: &mut String, sign: &LogSign) {
     if let Some(only_if) = &sign.only_if {
         ends.push(format!("counts only where {}", words::code(&only_if.source)));
     }
+    let Some(example) = sign.examples.first() else {
+        let (sources, pattern) = (words::sources(&sign.from), words::code(&sign.pattern));
+        return line(text, &format!("* A log line of {sources} that matches {pattern}{often}; {}", ends.join("; ")));
+    };
     line(text, &format!("* A log line of {}{often}; {}. Such as:", words::sources(&sign.from), ends.join("; ")));
-    let example = sign.examples.first().map_or("", String::as_str);
     let _ = write!(text, "\n  ```text\n  {example}\n  ```\n\n");
 }
 

@@ -36,6 +36,7 @@ pub(super) fn sources(sources: &[Source]) -> String {
         .collect::<Vec<_>>()
         .join(", ")
         .replace("controlplane", "control plane")
+        .replace("monitor", "a node-problem-detector monitor")
 }
 
 pub(super) fn duration(duration: SignedDuration) -> String {

@@ -11,7 +11,7 @@ use nodewhy_diagnosis::model::{Layer, Severity};
 use nodewhy_diagnosis::page;
 use serde::Serialize;
 
-use super::{Output, exit, output};
+use super::{NpdArgs, Output, exit, output};
 use crate::catalogue::{Loaded, Origin, Shelf};
 use crate::config::Config;
 
@@ -23,12 +23,16 @@ pub(super) enum CausesCommand {
         /// How to print
         #[arg(long, short, value_enum, default_value_t)]
         output: Output,
+        #[command(flatten)]
+        npd: NpdArgs,
     },
     /// One cause in full: what it means, how nodewhy knows, what else looks like this, what to do
     #[command(after_help = "Examples:\n  nodewhy-agent causes explain swap-enabled\n  nodewhy-agent causes explain runtime-down | less")]
     Explain {
         /// Its code, as `list` shows it
         code: String,
+        #[command(flatten)]
+        npd: NpdArgs,
     },
     /// Check cause files: form, expressions, patterns, and how they go with the built-in causes
     #[command(after_help = LINT_EXAMPLES)]
@@ -55,6 +59,7 @@ pub(super) enum CausesCommand {
 const LIST_EXAMPLES: &str = "\
 Examples:
   nodewhy-agent causes list
+  nodewhy-agent causes list --npd-config /etc/node-problem-detector/*.json
   nodewhy-agent causes list --output json | jq -r '.[] | select(.origin != \"built-in\") | .code'";
 
 const LINT_EXAMPLES: &str = "\
@@ -85,10 +90,19 @@ A file of stories tells what happens on a healthy node, step by step, and what h
 
 Exit codes: 0 all is as told, 1 an example or a story is not, 3 a file cannot be used, 64 usage.";
 
+impl CausesCommand {
+    pub(super) fn npd_configs(&self) -> &[PathBuf] {
+        match self {
+            Self::List { npd, .. } | Self::Explain { npd, .. } => &npd.npd_config,
+            Self::Lint { .. } | Self::Test { .. } => &[],
+        }
+    }
+}
+
 pub(super) fn run(config: &Config, command: CausesCommand) -> anyhow::Result<u8> {
     match command {
-        CausesCommand::List { output } => list(config, output),
-        CausesCommand::Explain { code } => explain(config, &code),
+        CausesCommand::List { output, .. } => list(config, output),
+        CausesCommand::Explain { code, .. } => explain(config, &code),
         CausesCommand::Lint { files, output } => lint::lint(&files, output),
         CausesCommand::Test { paths, output } => test::test(&paths, output),
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nodewhy_diagnosis::catalogue::{Matcher, Sighting};
+use nodewhy_diagnosis::record::JournalFields;
 use nodewhy_diagnosis::{Missing, MissingKind};
 use systemd::id128::Id128;
 use systemd::journal::{Journal, OpenDirectoryOptions};
@@ -100,6 +101,48 @@ impl Reader {
         }
         reader.directories = said(host, &files);
         Ok(reader)
+    }
+
+    /// Opens a journal that lies elsewhere on the node: the directory that holds its files.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open_directory(host: &Host, path: &str) -> Result<Self, Missing> {
+        let real = host.path(path);
+        let failed = |error: &dyn std::fmt::Display| Missing::new(MissingKind::Failed, format!("open the journal in {path}: {error}"));
+        // The library makes no difference between a directory without files and none.
+        std::fs::metadata(&real).map_err(|error| failed(&error))?;
+        let opened = OpenDirectoryOptions::default().open_directory(real.as_os_str().as_encoded_bytes().to_vec());
+        let journal = opened.map_err(|error| failed(&error))?;
+        let (fields, directories) = (Fields::default(), path.to_owned());
+        let mut reader = Self { journal, boot: boot_id(host), fields, directories, damaged: 0, stale: None, notices_files: true };
+        reader.notices_files = reader.journal.fd().is_ok();
+        Ok(reader)
+    }
+
+    /// Goes to the first entry from a moment on.
+    ///
+    /// # Errors
+    /// The library's.
+    pub fn begin_at(&mut self, from: Timestamp) -> Result<(), systemd::Error> {
+        self.journal.seek_realtime_usec(u64::try_from(from.as_microsecond()).unwrap_or(0))
+    }
+
+    /// The next entry's fields and time; `None` at the end.
+    ///
+    /// # Errors
+    /// The library's: the journal has to be opened anew.
+    pub fn next_entry<T>(&mut self, then: impl FnOnce(&JournalFields<'_>, Timestamp) -> T) -> Result<Option<T>, systemd::Error> {
+        loop {
+            if self.journal.next()? == 0 {
+                self.notice_files()?;
+                return Ok(None);
+            }
+            if let Some(at) = self.entry_time().filter(|_| self.of_this_boot()) {
+                self.take_fields();
+                return Ok(Some(self.fields.with("", |fields| then(fields, at))));
+            }
+        }
     }
 
     /// Directories that hold files of it.
@@ -225,18 +268,7 @@ impl Reader {
     }
 
     fn recognise(&mut self, matcher: &Matcher) -> Vec<Sighting> {
-        self.fields.clear();
-        loop {
-            match self.journal.enumerate_data() {
-                Ok(Some(field)) => self.fields.take(field.data()),
-                Ok(None) => break,
-                // The library would give the same field for ever; what came before it is still true.
-                Err(_) => {
-                    self.damaged += 1;
-                    break;
-                }
-            }
-        }
+        self.take_fields();
         let Some(at) = self.entry_time() else { return Vec::new() };
         let mut sightings = self.fields.with("", |fields| {
             if !matcher.listens_to(fields.speaker().0) {
@@ -249,6 +281,21 @@ impl Reader {
             sightings.iter_mut().for_each(|sighting| sighting.cursor.clone_from(&cursor));
         }
         sightings
+    }
+
+    fn take_fields(&mut self) {
+        self.fields.clear();
+        loop {
+            match self.journal.enumerate_data() {
+                Ok(Some(field)) => self.fields.take(field.data()),
+                Ok(None) => break,
+                // The library would give the same field for ever; what came before it is still true.
+                Err(_) => {
+                    self.damaged += 1;
+                    break;
+                }
+            }
+        }
     }
 }
 
