@@ -94,10 +94,6 @@ const HARMLESS: &[(Source, &str)] = &[
     ),
     (
         Source::Kubelet,
-        r#"E0418 10:00:04.000000    1500 pod_workers.go:1298] "Error syncing pod, skipping" err="failed to \"StartContainer\" for \"app\" with CrashLoopBackOff: \"back-off 5m0s restarting failed container=app\"" pod="default/app-0""#,
-    ),
-    (
-        Source::Kubelet,
         r#"E0418 10:00:05.000000    1500 reflector.go:158] "Unhandled Error" err="object-\"default\"/\"app-config\": Failed to watch *v1.ConfigMap: failed to list *v1.ConfigMap: configmaps \"app-config\" is forbidden: User \"system:node:w1\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\": no relationship found between node 'w1' and this object""#,
     ),
     (

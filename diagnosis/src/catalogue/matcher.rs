@@ -15,7 +15,7 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{LogRecord, Source, clip};
+use crate::record::{LogRecord, Source, clip, pod};
 
 /// A sighting's text is cut to this.
 const MAX_TEXT: usize = 2048;
@@ -43,7 +43,7 @@ pub struct Sighting {
     pub text: String,
     /// Position in the journal, if it came from one.
     pub cursor: String,
-    /// Named groups of the pattern that took part.
+    /// Named groups of the pattern that took part, and `pod`, `container`, `pod_uid`, `container_id` as far as the record names them.
     pub captures: BTreeMap<String, String>,
 }
 
@@ -207,7 +207,7 @@ impl Compiled {
             unit: clip(record.unit, MAX_CAPTURE).to_owned(),
             text: quote(record.message, found.get(0).map_or(0, |whole| whole.start())),
             cursor: record.cursor.to_owned(),
-            captures: named(regex, &found),
+            captures: named(regex, &found, record.message),
         })
     }
 }
@@ -225,9 +225,23 @@ fn quote(message: &str, match_start: usize) -> String {
     format!("…{}", clip(&message[from..], MAX_TEXT - '…'.len_utf8()))
 }
 
-fn named(regex: &Regex, found: &Captures<'_>) -> BTreeMap<String, String> {
-    let value = |name| found.name(name).map(|group| clip(&String::from_utf8_lossy(group.as_bytes()), MAX_CAPTURE).to_owned());
-    regex.capture_names().flatten().filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
+fn named(regex: &Regex, found: &Captures<'_>, message: &str) -> BTreeMap<String, String> {
+    let value = |name| found.name(name).map(|group| clip(&unquoted(&String::from_utf8_lossy(group.as_bytes())), MAX_CAPTURE).to_owned());
+    let mut named = regex.capture_names().flatten().filter_map(|name| Some((name.to_owned(), value(name)?))).collect();
+    pod::name(message, &mut named);
+    named
+}
+
+/// Errors are quoted within errors: `\\\"` is told as `"`.
+fn unquoted(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '"' {
+            plain.truncate(plain.trim_end_matches('\\').len());
+        }
+        plain.push(c);
+    }
+    plain
 }
 
 fn parse(pattern: &str) -> Result<Hir, PatternError> {

@@ -44,6 +44,8 @@ pub struct Cause {
     pub severity: Severity,
     /// It breaks nothing yet: it will. Told after all that is wrong now.
     pub latent: bool,
+    /// While this is true it is critical.
+    pub critical_when: Option<Box<Expr>>,
     /// Who finds it: an agent on the node by these signs, or the collector by its own rule (`agent-silent`).
     pub found_by: FoundBy,
     /// Any one that holds makes the cause present.
@@ -71,6 +73,7 @@ impl Cause {
     /// Every fact the cause reads anywhere: signs, ends, message, remedy, evidence. A path may come more than once.
     pub fn fact_paths(&self) -> impl Iterator<Item = &'static str> {
         let conditions = self.signs.iter().flat_map(Sign::conditions).chain(&self.absent);
+        let conditions = conditions.chain(self.critical_when.as_deref());
         let conditions = conditions.chain(self.messages.iter().filter_map(|message| message.when.as_ref()));
         let conditions = conditions.chain(self.remedy.iter().filter_map(|step| step.when.as_ref()));
         let texts = self.messages.iter().map(|message| &message.say);

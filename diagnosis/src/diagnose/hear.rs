@@ -1,11 +1,13 @@
 //! New sightings are added to what was heard before.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use jiff::Timestamp;
 
-use super::state::{Heard, State, Watched, fingerprint, micros};
+use super::state::{Heard, State, Watched, fingerprint, micros, remember_pod};
 use crate::catalogue::{Catalogue, Cause, LogSign, Sighting, Sign};
+use crate::record::pod;
 
 impl State {
     /// Takes sightings in without judging: nothing is opened by it, the next [`super::diagnose`] does that. Those of causes that are not
@@ -59,7 +61,7 @@ pub(super) fn forget_changed_signs(cause: &Cause, watched: &mut Watched) -> bool
 
 impl Heard {
     fn first(sighting: &Sighting, at: Timestamp, rule: u32) -> Self {
-        Self {
+        let mut heard = Self {
             rule,
             first_at: at,
             last_at: at,
@@ -70,6 +72,15 @@ impl Heard {
             text: sighting.text.clone(),
             cursor: sighting.cursor.clone(),
             captures: sighting.captures.clone(),
+            pods: BTreeMap::new(),
+        };
+        heard.hear_of_pod(sighting, at);
+        heard
+    }
+
+    fn hear_of_pod(&mut self, sighting: &Sighting, at: Timestamp) {
+        if let Some(pod) = sighting.captures.get(pod::POD) {
+            remember_pod(&mut self.pods, pod, at);
         }
     }
 
@@ -77,6 +88,7 @@ impl Heard {
     fn again(&mut self, sighting: &Sighting, at: Timestamp) {
         self.count = self.count.saturating_add(1);
         self.remember(at);
+        self.hear_of_pod(sighting, at);
         if at >= self.last_at {
             self.last_at = at;
             self.unit.clone_from(&sighting.unit);

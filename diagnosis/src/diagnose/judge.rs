@@ -1,5 +1,7 @@
 //! One cause: present, absent, unknown, or not yet long enough true to say.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::hear::forget_changed_signs;
@@ -153,7 +155,8 @@ pub(super) fn concerns(look: &Look<'_>, catalogue: &Catalogue, sighting: &Sighti
     if !rule.reads_sighting {
         return true;
     }
-    let spoken = Spoken { captures: &sighting.captures, count: 1, first_at: sighting.at, last_at: sighting.at, text: &sighting.text };
+    let (Sighting { captures, at, text, .. }, pods) = (sighting, BTreeMap::new());
+    let spoken = Spoken { captures, count: 1, first_at: *at, last_at: *at, text, pods: &pods };
     may_hold(look, rule, Scope { spoken: Some(spoken), ..Scope::facts(&look.seen) })
 }
 

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::Look;
 use super::judge::Holding;
-use super::state::{Heard, Watched};
+use super::state::{Heard, Watched, remember_pod};
 use crate::catalogue::{Cause, Scope, Sign, Spoken, Tri, Wake, fact_in_words};
 use crate::facts::{FactId, Facts, Seen, Value, derive};
-use crate::model::{Evidence, PresentCause, Remedy};
-use crate::record::clip;
+use crate::model::{Evidence, PresentCause, Remedy, Severity};
+use crate::record::{clip, pod};
 
 /// Evidence of one cause.
 const MAX_EVIDENCE: usize = 8;
@@ -24,12 +24,12 @@ const MAX_QUOTE: usize = 2048;
 /// Puts a cause into words. Who explains whom is told by [`super::fold`].
 pub(super) fn show(look: &Look<'_>, cause: &Cause, watched: &Watched, holding: &Holding, identity: PresentCause) -> PresentCause {
     let active = watched.heard(&holding.logs);
-    let captures = captures(&active);
-    let spoken = active.first().map(|heard| Spoken { captures: &captures, ..heard.spoken() });
+    let (captures, pods) = (captures(&active), pods(&active));
+    let spoken = active.first().map(|heard| Spoken { captures: &captures, pods: &pods, ..heard.spoken() });
     let scope = Scope { spoken, ..Scope::facts(&look.seen) };
     PresentCause {
         title: cause.title.clone(),
-        severity: cause.severity,
+        severity: severity(cause, &scope),
         latent: cause.latent,
         layer: cause.layer,
         message: message(cause, &scope),
@@ -47,9 +47,31 @@ pub fn in_words(cause: &Cause, facts: &Facts, now: Timestamp) -> (String, Vec<Re
     (message(cause, &scope), remedy(cause, &scope))
 }
 
-/// The groups of all signs that hold; where two have the same name the newer sighting's.
+/// As the catalogue has it, unless this time it is worse.
+fn severity(cause: &Cause, scope: &Scope<'_>) -> Severity {
+    let worse = cause.critical_when.as_ref().is_some_and(|when| when.holds(scope, &Wake::default()));
+    if worse { Severity::Critical } else { cause.severity }
+}
+
+/// The groups of all signs that hold; where two have the same name the newer sighting's. A pod and its container are of one sighting: they
+/// would be another pod's otherwise.
 fn captures(active: &[&Heard]) -> BTreeMap<String, String> {
-    active.iter().rev().flat_map(|heard| heard.captures.clone()).collect()
+    let of_pod = |name: &str| pod::NAMES.contains(&name);
+    let names_pod = active.iter().position(|heard| heard.captures.keys().any(|name| of_pod(name)));
+    let newer_first = active.iter().enumerate().rev();
+    newer_first
+        .flat_map(|(place, heard)| heard.captures.iter().filter(move |(name, _)| !of_pod(name) || names_pod == Some(place)))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// The pods that all signs that hold speak of, at about the same time.
+fn pods(active: &[&Heard]) -> BTreeMap<String, Timestamp> {
+    let mut pods = BTreeMap::new();
+    for (pod, at) in active.iter().flat_map(|heard| &heard.pods) {
+        remember_pod(&mut pods, pod, *at);
+    }
+    pods
 }
 
 fn message(cause: &Cause, scope: &Scope<'_>) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{MAX_COUNT, Sign, Spoken};
@@ -81,11 +81,15 @@ pub(super) struct Heard {
     pub(super) cursor: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) captures: BTreeMap<String, String>,
+    /// Pods spoken of at about the same time, each with its last sighting.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) pods: BTreeMap<String, Timestamp>,
 }
 
 impl Heard {
     pub(super) fn spoken(&self) -> Spoken<'_> {
-        Spoken { captures: &self.captures, text: &self.text, count: self.count, first_at: self.first_at, last_at: self.last_at }
+        let Self { captures, text, pods, .. } = self;
+        Spoken { captures, text, pods, count: self.count, first_at: self.first_at, last_at: self.last_at }
     }
 
     /// Adds a time; the first beyond the bound goes.
@@ -94,6 +98,24 @@ impl Heard {
             self.times.pop_front();
         }
         self.times.push_back(at);
+    }
+}
+
+/// Pods within so much time of the last sighting count as hit at once.
+pub(super) const AT_ONCE: SignedDuration = SignedDuration::from_mins(10);
+/// So many pods are remembered.
+const MAX_PODS: usize = 16;
+
+/// Adds a pod; those that are not of the same time go, and the longest unseen beyond the bound.
+pub(super) fn remember_pod(pods: &mut BTreeMap<String, Timestamp>, pod: &str, at: Timestamp) {
+    let known = pods.entry(pod.to_owned()).or_insert(at);
+    *known = at.max(*known);
+    let newest = pods.values().max().copied().unwrap_or(at);
+    pods.retain(|_, seen| newest.duration_since(*seen) <= AT_ONCE);
+    if pods.len() > MAX_PODS
+        && let Some(oldest) = pods.iter().min_by_key(|(_, seen)| **seen).map(|(pod, _)| pod.clone())
+    {
+        pods.remove(&oldest);
     }
 }
 

@@ -5,6 +5,7 @@ mod clock;
 mod closing;
 mod folding;
 mod opening;
+mod pods;
 mod replay;
 mod telling;
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Look;
 use super::state::{Case, Given};
-use crate::model::{PresentCause, Transition, TransitionKind};
+use crate::model::{PresentCause, Severity, Transition, TransitionKind};
 
 /// A message that keeps changing is told again ever more seldom, and in the end only so often. The first words of a case are often a log
 /// line's; what the checks find a moment later says more and is told soon.
@@ -68,7 +68,8 @@ pub(super) fn confirmed(look: &Look<'_>, case: &mut Case, cause: &PresentCause) 
     let pause = (TOLD_FIRST * (1 << case.told_again.min(10))).min(TOLD_EVERY);
     let tell_at = case.told_at.checked_add(pause).unwrap_or(Timestamp::MAX);
     let worded = told != cause.message;
-    if !folded && (!worded || tell_at > look.now) {
+    let worse_or_better = was.severity != cause.severity;
+    if !folded && !worse_or_better && (!worded || tell_at > look.now) {
         if worded {
             case.told = Some(told);
             look.wake_at(tell_at);
@@ -80,9 +81,18 @@ pub(super) fn confirmed(look: &Look<'_>, case: &mut Case, cause: &PresentCause) 
     let reason = match (folded, cause.root) {
         (true, true) => "nothing explains it any more".to_owned(),
         (true, false) => format!("explained by {}", cause.explained_by.join(", ")),
+        (false, _) if worse_or_better => format!("it is {} now", severity_in_a_word(cause.severity)),
         (false, _) => "the message changed".to_owned(),
     };
     Some(transition(TransitionKind::Confirmed, cause.clone(), look.now, reason))
+}
+
+fn severity_in_a_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "for information",
+        Severity::Warning => "a warning",
+        Severity::Critical => "critical",
+    }
 }
 
 fn transition(kind: TransitionKind, cause: PresentCause, at: Timestamp, reason: String) -> Transition {

@@ -163,6 +163,7 @@ facts! {
     RUNTIME_ENDPOINT "runtime.endpoint" Text "The CRI socket looked at.";
     RUNTIME_SOCKET_STATE "runtime.socket.state" Text "What connecting to it and calling Version gave: ok, missing (no such file), refused, timeout, unimplemented (no CRI v1 behind it), error.";
     RUNTIME_SOCKET_ERROR "runtime.socket.error" Text "The error in full when the state is not ok.";
+    RUNTIME_UNANSWERED "runtime.unanswered" Text "First CRI call of the look that did not answer in time (the socket, Version, Status); empty if there was none.";
     RUNTIME_NAME "runtime.name" Text "Runtime name from CRI Version.";
     RUNTIME_VERSION "runtime.version" Text "Runtime version from CRI Version.";
     RUNTIME_READY "runtime.ready" Bool "Condition RuntimeReady of CRI Status.";

@@ -6,6 +6,7 @@ mod json;
 mod klog;
 mod lines;
 mod logfmt;
+pub(crate) mod pod;
 mod source;
 mod text;
 mod time;

@@ -15,6 +15,7 @@ use crate::host::cri::{Cri, CriError, RuntimeCondition};
 const REPORTS: &[&str] = &[
     "runtime.endpoint",
     "runtime.socket",
+    "runtime.unanswered",
     "runtime.name",
     "runtime.version",
     "runtime.ready",
@@ -58,6 +59,7 @@ async fn look_at(look: &Look, endpoint: String) -> Facts {
     let at = look.began_at;
     let patience = look.deadline.mul_f32(0.8);
     let mut config = None;
+    facts.set(fact::RUNTIME_UNANSWERED, at, String::new());
     match look.host.cri(&endpoint, patience).await {
         Ok(mut cri) => {
             match cri.version().await {
@@ -90,6 +92,7 @@ fn report_socket(look: &Look, outcome: Result<(), &CriError>, facts: &mut Facts)
         Err(error) => error,
     };
     let words = error.sentence();
+    report_unanswered(look, error, facts);
     let why = match state(error) {
         Ok(state) => {
             facts.set(fact::RUNTIME_SOCKET_STATE, at, state.to_owned());
@@ -98,7 +101,7 @@ fn report_socket(look: &Look, outcome: Result<(), &CriError>, facts: &mut Facts)
         }
         Err(kind) => {
             let why = Missing::new(kind, words).hint("let the agent's user connect: CRI sockets belong to root and its group");
-            miss_all(facts, &["runtime.socket"], at, &why);
+            miss_all(facts, &["runtime.socket", "runtime.unanswered"], at, &why);
             why
         }
     };
@@ -123,6 +126,17 @@ fn state(error: &CriError) -> Result<&'static str, MissingKind> {
     }
 }
 
+/// A call that timed out, where the ones before it were answered.
+fn report_unanswered(look: &Look, error: &CriError, facts: &mut Facts) {
+    let call = match error {
+        CriError::NoAnswer { call, .. } => (*call).to_owned(),
+        // The backlog of a Unix socket is full, nobody accepts.
+        CriError::Connect { source, .. } if source.kind() == ErrorKind::WouldBlock => "the socket".to_owned(),
+        _ => return,
+    };
+    facts.set(fact::RUNTIME_UNANSWERED, look.began_at, call);
+}
+
 async fn report_conditions(look: &Look, cri: &mut Cri, facts: &mut Facts) {
     let at = look.began_at;
     match cri.status().await {
@@ -132,6 +146,7 @@ async fn report_conditions(look: &Look, cri: &mut Cri, facts: &mut Facts) {
             report_condition(look, &conditions, "NetworkReady", fact::RUNTIME_NETWORK_READY, fact::RUNTIME_NETWORK_MESSAGE, facts);
         }
         Err(error) => {
+            report_unanswered(look, &error, facts);
             let why = failed(error.sentence());
             miss_all(facts, &SAID[2..], at, &why);
         }

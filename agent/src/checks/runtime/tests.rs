@@ -121,6 +121,7 @@ async fn facts_with(conditions: &[(&str, bool, &str, &str)], tells_config: bool)
 async fn a_healthy_runtime_tells_everything() {
     let facts = facts_with(&[("RuntimeReady", true, "", ""), ("NetworkReady", true, "", "")], true).await;
     assert_eq!(state_of(&facts), "ok");
+    assert_eq!(facts.known(fact::RUNTIME_UNANSWERED).unwrap(), "");
     assert_eq!(facts.known(fact::RUNTIME_NAME).unwrap(), "containerd");
     assert_eq!(facts.known(fact::RUNTIME_READY), Some(true));
     assert_eq!(facts.known(fact::RUNTIME_NETWORK_READY), Some(true));
@@ -167,6 +168,7 @@ async fn a_hung_runtime_times_out_within_the_deadline() {
     let began = std::time::Instant::now();
     let facts = node.look_async(&CHECK).await;
     assert_eq!(state_of(&facts), "timeout");
+    assert_eq!(facts.known(fact::RUNTIME_UNANSWERED).unwrap(), "Version");
     assert!(began.elapsed() < Duration::from_millis(400));
 }
 

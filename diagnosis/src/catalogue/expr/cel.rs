@@ -23,6 +23,7 @@ pub(super) const PRESENCE: &str = "has ";
 pub(crate) struct Spoken<'a> {
     pub(crate) captures: &'a BTreeMap<String, String>,
     pub(crate) text: &'a str,
+    pub(crate) pods: &'a BTreeMap<String, Timestamp>,
     pub(crate) count: u64,
     pub(crate) first_at: Timestamp,
     pub(crate) last_at: Timestamp,
@@ -101,11 +102,12 @@ pub(super) fn words_of(errors: &ParseErrors) -> String {
 
 fn sighting<'b>(spoken: &'b Spoken<'_>) -> Box<dyn Val + 'b> {
     let count = i64::try_from(spoken.count).unwrap_or(i64::MAX);
-    let fields: [(&str, Box<dyn Val + 'b>); 4] = [
+    let fields: [(&str, Box<dyn Val + 'b>); 5] = [
         ("count", Box::new(CelInt::from(count))),
         ("first_at", time(spoken.first_at)),
         ("last_at", time(spoken.last_at)),
         ("text", text(spoken.text)),
+        ("pods", Box::new(CelList::from(spoken.pods.keys().map(|pod| text(pod)).collect::<Vec<_>>()))),
     ];
     map(fields.into_iter())
 }

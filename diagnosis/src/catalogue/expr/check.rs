@@ -135,6 +135,7 @@ impl Checker {
             ["sighting", "count"] => Ok(Ty::Int),
             ["sighting", "first_at" | "last_at"] => Ok(Ty::Time),
             ["sighting", "text"] => Ok(Ty::Text),
+            ["sighting", "pods"] => Ok(Ty::Texts),
             _ => Err(ExprError::UnknownField { of: path[0].to_owned(), field: path[1..].join(".") }),
         }
     }

@@ -40,6 +40,7 @@ pub(super) fn cause(file: &str, raw: RawCause) -> Result<Single, Refused> {
         layer: raw.layer,
         severity: raw.severity,
         latent,
+        critical_when: raw.critical_when.as_ref().map(|when| expr("critical_when", when, Variables::Sighting).map(Box::new)).transpose()?,
         found_by,
     };
     Ok(Single { file: file.to_owned(), cause, code_at, explains_at })
@@ -77,7 +78,7 @@ fn check_signs(found_by: FoundBy, raw: &RawCause, code_at: Place) -> Result<(), 
 /// What breaks nothing yet is neither critical nor the reason for anything that is wrong now.
 fn latent(raw: &RawCause) -> Result<bool, Refused> {
     let Some(latent) = raw.latent.as_ref().filter(|latent| latent.value) else { return Ok(false) };
-    if raw.severity == Severity::Critical {
+    if raw.severity == Severity::Critical || raw.critical_when.is_some() {
         return Err(field(of(latent), "latent", "a latent cause breaks nothing yet, so it is not critical"));
     }
     match raw.explains.first() {

@@ -36,7 +36,8 @@ fn with<T>(source: &str, captures: &[(&str, &str)], ask: impl FnOnce(&Template, 
     let (facts, none) = (facts(), Facts::new());
     let seen = Seen::new(&facts, &none, at(100));
     let captures: BTreeMap<String, String> = captures.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    let spoken = Spoken { captures: &captures, text: "the line", count: 3, first_at: at(1), last_at: at(2) };
+    let pods = BTreeMap::from([("shop/web-0".to_owned(), at(2)), ("shop/web-1".to_owned(), at(1))]);
+    let spoken = Spoken { captures: &captures, text: "the line", pods: &pods, count: 3, first_at: at(1), last_at: at(2) };
     let template = Template::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
     ask(&template, &Scope { spoken: Some(spoken), ..Scope::facts(&seen) })
 }
