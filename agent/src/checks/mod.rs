@@ -20,6 +20,7 @@ mod memory;
 mod network;
 mod node;
 mod pids;
+mod pods;
 mod port;
 mod quantity;
 mod runtime;
@@ -110,6 +111,7 @@ pub const ALL: &[Check] = &[
     port::CHECK,
     runtime::CHECK,
     cni::CHECK,
+    pods::CHECK,
     swap::CHECK,
     memory::CHECK,
     disk::CHECK,

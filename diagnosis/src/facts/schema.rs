@@ -176,6 +176,10 @@ facts! {
     CNI_CONFIG_DIR "cni.config_dir" Text "Directory of CNI configurations (/etc/cni/net.d, or k3s' and rke2's own).";
     CNI_CONFIGS "cni.configs" Records { path: Text, name: Text, valid: Bool, error: Text } "Files *.conf, *.conflist, *.json in it.";
 
+    // Pods on this node.
+    PODS_NAMES "pods.names" TextMap "Namespace/name of each pod by its UID, from the names of the directories in /var/log/pods.";
+    PODS_CONTAINERS "pods.containers" TextMap "Namespace/pod/container of each container by its id, from the names of the links in /var/log/containers.";
+
     // The control plane, step by step from the kubeconfig's own server.
     APISERVER_SERVER "apiserver.server" Text "server of the kubelet's kubeconfig, as written.";
     APISERVER_ADDRESS "apiserver.address" Text "host:port of it.";
