@@ -63,6 +63,7 @@ pub(crate) const FILES: &[(&str, &str)] = cause_files![
     "node-unauthorized",
     "oom-kill",
     "permission-denied",
+    "pcie-error",
     "pid-pressure",
     "pleg-unhealthy",
     "raid-degraded",
