@@ -95,7 +95,8 @@ impl<'a> Node<'a> {
             let pause = match past.as_secs() {
                 ..6 => 1,
                 6..60 => 5,
-                _ => 20,
+                60..600 => 20,
+                _ => 60,
             };
             self.now = (self.now + SignedDuration::from_secs(pause)).min(begin + lasting);
         }
