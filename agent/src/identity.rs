@@ -10,9 +10,26 @@ use nodewhy_proto::v1::Hello;
 
 use crate::host::Host;
 
-/// Who this node is, for as long as the agent runs.
+/// How well the name is known, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The host name, while nobody has looked for more.
+    Guess,
+    /// The host name, and nothing else says more.
+    HostName,
+    /// The kubelet's client certificate.
+    Certificate,
+    /// The kubelet's flag.
+    Flag,
+    /// The agent's configuration.
+    Configured,
+}
+
+/// Who this node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
+    /// How well `node` is known.
+    pub source: Source,
     /// The name the kubelet registers.
     pub node: String,
     /// /etc/machine-id.
@@ -62,11 +79,21 @@ fn line(host: &Host, path: &str) -> String {
 impl Identity {
     /// From the configuration, else as the facts know it, else as the node's files say.
     pub fn new(names: &Names, configured: Option<&str>, facts: &Facts) -> Self {
+        let known = || Some((facts.known(s::NODE_NAME)?, told_by(facts)));
+        let configured = configured.map(|name| (name.to_owned(), Source::Configured));
+        let (node, source) = configured.or_else(known).unwrap_or_else(|| (names.host.clone(), Source::Guess));
         Self {
-            node: configured.map(str::to_owned).or_else(|| facts.known(s::NODE_NAME)).unwrap_or_else(|| names.host.clone()),
+            source,
+            node,
             machine_id: facts.known(s::NODE_MACHINE_ID).unwrap_or_else(|| names.machine_id.clone()),
             boot_id: facts.known(s::NODE_BOOT_ID).unwrap_or_else(|| names.boot_id.clone()),
         }
+    }
+
+    /// The better of what was known and what is known now. A flag that is gone gives way to the certificate; but a certificate that cannot be
+    /// read for a moment makes nobody another node.
+    pub fn or_better(self, now: Self) -> Self {
+        if now.source >= self.source.min(Source::Certificate) { now } else { self }
     }
 
     /// How the agent introduces itself.
@@ -78,8 +105,17 @@ impl Identity {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: facts.known(s::NODE_KERNEL).unwrap_or_default(),
             os: facts.known(s::NODE_OS).unwrap_or_default(),
+            kubelet_version: facts.known(s::CLUSTER_NODE_KUBELET_VERSION).unwrap_or_default(),
             ..Hello::default()
         }
+    }
+}
+
+fn told_by(facts: &Facts) -> Source {
+    match facts.known(s::NODE_NAME_FROM).as_deref() {
+        Some("flag") => Source::Flag,
+        Some("certificate") => Source::Certificate,
+        _ => Source::HostName,
     }
 }
 
@@ -101,5 +137,24 @@ mod tests {
         facts.set(s::NODE_NAME, Timestamp::UNIX_EPOCH, "override".to_owned());
         assert_eq!(Identity::new(&names, None, &facts).node, "override");
         assert_eq!(Identity::new(&names, Some("configured"), &facts).node, "configured");
+    }
+
+    #[test]
+    fn better_knowledge_settles_the_name_again_and_a_gap_in_it_does_not() {
+        let named = |node: &str, source| Identity { node: node.into(), source, machine_id: String::new(), boot_id: String::new() };
+        let settled = |old: Source, new: Source| named("old", old).or_better(named("new", new)).node;
+        for (old, new) in [
+            (Source::Guess, Source::HostName),
+            (Source::Guess, Source::Certificate),
+            (Source::HostName, Source::Certificate),
+            (Source::HostName, Source::HostName),
+            (Source::Certificate, Source::Certificate),
+            (Source::Flag, Source::Certificate),
+        ] {
+            assert_eq!(settled(old, new), "new", "{old:?} {new:?}");
+        }
+        for (old, new) in [(Source::Certificate, Source::HostName), (Source::Flag, Source::Guess), (Source::HostName, Source::Guess)] {
+            assert_eq!(settled(old, new), "old", "{old:?} {new:?}");
+        }
     }
 }

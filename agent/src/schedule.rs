@@ -51,8 +51,8 @@ pub fn configured(all: &[Check], config: &BTreeMap<String, CheckConfig>, now: Ti
     for check in all {
         let changes = config.get(check.name).cloned().unwrap_or_default();
         if changes.enabled == Some(false) {
-            let why =
-                Missing::new(MissingKind::NotApplicable, format!("the check `{}` is disabled in the agent's configuration", check.name));
+            // Not looked at is not healthy.
+            let why = Missing::new(MissingKind::Failed, format!("the check `{}` is disabled in the agent's configuration", check.name));
             check.reports.iter().for_each(|prefix| left_out.miss_under(prefix, now, &why));
             continue;
         }

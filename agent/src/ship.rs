@@ -133,6 +133,7 @@ impl Shipper {
         let (say, said) = mpsc::channel(16);
         let mut hello = self.hello.borrow().clone();
         hello.spool_id = self.spool().id();
+        let node = hello.node.clone();
         hello.heartbeat_interval = prost_types::Duration::try_from(self.heartbeat).ok();
         let mut hellos = self.hello.clone();
         hellos.mark_unchanged();
@@ -154,27 +155,40 @@ impl Shipper {
         };
         self.spool().welcomed(welcome.committed_sequence);
         self.tell(Link::Attached);
-        self.talk(&say, &mut stream, welcome.committed_sequence, &mut hellos).await
+        self.talk(&say, &mut stream, &node, welcome.committed_sequence, &mut hellos).await
     }
 
     async fn talk(
         &self,
         say: &mpsc::Sender<AttachRequest>,
         stream: &mut Streaming<AttachResponse>,
+        node: &str,
         committed: u64,
         hellos: &mut watch::Receiver<Hello>,
     ) -> Result<std::convert::Infallible, ShipError> {
-        let (mut sent, mut acked) = (committed, committed);
+        // What was looked at, what of it was sent, what of that was acknowledged.
+        let (mut seen, mut sent, mut acked) = (committed, committed, committed);
         let mut beat = interval(self.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let room = WINDOW.saturating_sub(usize::try_from(sent - acked.min(sent)).unwrap_or(WINDOW));
-            let next = self.spool().after(sent, room);
+            let next = self.spool().after(seen, room);
             for (sequence, bytes) in next {
-                if let Some(report) = self.report(sequence, sent, &bytes) {
-                    drop(say.send(request(Say::Report(report))).await);
+                match self.report(sequence, sent, &bytes) {
+                    Some(report) if is_of(&report, node) => {
+                        drop(say.send(request(Say::Report(report))).await);
+                        sent = sequence;
+                    }
+                    // No stream speaks for two nodes: the next one begins with the new name.
+                    Some(report) if is_of(&report, &hellos.borrow().node) => return Err(ShipError::Ended { address: self.address() }),
+                    Some(_) => tracing::warn!(sequence, node, "a report under an earlier name of this node is left out"),
+                    None => {}
                 }
-                sent = sequence;
+                seen = sequence;
+                if sent <= acked {
+                    // Left out, and nothing on its way before it: it takes no room in the window.
+                    acked = acked.max(seen);
+                }
             }
             tokio::select! {
                 heard = stream.message() => match heard {
@@ -209,6 +223,11 @@ impl Shipper {
             }
         }
     }
+}
+
+/// Whether a report is about this node.
+fn is_of(report: &Report, node: &str) -> bool {
+    report.diagnosis.as_ref().is_none_or(|diagnosis| diagnosis.node == node)
 }
 
 fn request(message: Say) -> AttachRequest {

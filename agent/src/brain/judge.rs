@@ -87,11 +87,26 @@ impl Brain {
         self.outputs.notifier.status(status(&outcome.diagnosis, self.start.loaded.refused.len()));
     }
 
-    /// Who this is, settled with the first judgement; the ship introduces itself with it.
+    /// Who this is, settled with the first judgement and again when better is known; the ship introduces itself with it.
     fn identify(&mut self) -> Identity {
-        let Self { start, facts, .. } = self;
-        let identity = self.identity.get_or_insert_with(|| Identity::new(&start.names, start.node_name.as_deref(), facts)).clone();
-        let hello = identity.hello(&self.facts);
+        let now = Identity::new(&self.start.names, self.start.node_name.as_deref(), &self.facts);
+        let identity = match self.identity.take() {
+            Some(old) => {
+                let name = old.node.clone();
+                let better = old.or_better(now);
+                if better.node != name {
+                    tracing::warn!(was = name, is = better.node, from = ?better.source, "this node has another name than was thought");
+                }
+                better
+            }
+            None => now,
+        };
+        self.identity = Some(identity.clone());
+        let mut hello = identity.hello(&self.facts);
+        if hello.kubelet_version.is_empty() {
+            // Only an API server that answers tells it; while it is away the kubelet is of no other version.
+            hello.kubelet_version.clone_from(&self.outputs.hello.borrow().kubelet_version);
+        }
         self.outputs.hello.send_if_modified(|old| {
             let changed = *old != hello;
             *old = hello;

@@ -120,7 +120,7 @@ pub struct Brain {
     facts: Facts,
     state: State,
     cursor: String,
-    /// Set with the first judgement.
+    /// Set with the first judgement, and with every later one that knows better.
     identity: Option<Identity>,
     waiting: Vec<Sighting>,
     settling: Option<Settling>,

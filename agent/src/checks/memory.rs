@@ -5,7 +5,7 @@ use std::time::Duration;
 use nodewhy_diagnosis::facts::{Record, schema as fact};
 use nodewhy_diagnosis::{Facts, Missing};
 
-use super::support::{blocking, failed, needs, not_applicable};
+use super::support::{blocking, eviction_hard, failed, not_applicable};
 use super::{Check, Look, Stage, quantity};
 use crate::host::Host;
 
@@ -73,7 +73,7 @@ fn available(host: &Host, meminfo: Result<String, Missing>, total: i64) -> Resul
 }
 
 fn threshold(look: &Look, total: i64) -> Result<i64, Missing> {
-    let thresholds = needs(look, fact::KUBELET_CONFIG_EVICTION_HARD)?;
+    let thresholds = eviction_hard(look)?;
     let value = thresholds.get("memory.available").and_then(|text| quantity::threshold(text, total));
     value.ok_or_else(|| not_applicable("the kubelet has no eviction threshold for memory"))
 }
@@ -172,6 +172,14 @@ mod tests {
     fn a_kubelet_without_threshold_is_never_under_pressure() {
         let facts = node(MEMINFO, "0%").look(&CHECK);
         assert_eq!(facts.value("memory.under_pressure").unwrap_err().kind, MissingKind::NotApplicable);
+    }
+
+    #[test]
+    fn without_a_kubelet_the_defaults_of_one_are_the_measure() {
+        let meminfo = MEMINFO.replace("1000 kB", "1000000 kB").replace("100 kB", "50000 kB");
+        let facts = Node::new().file("/proc/meminfo", meminfo).known(fact::NODE_IS_KUBERNETES, false).look(&CHECK);
+        assert_eq!(facts.known(fact::MEMORY_UNDER_PRESSURE), Some(true));
+        assert_eq!(facts.known(fact::MEMORY_THRESHOLD_BYTES), Some(100 << 20));
     }
 
     #[test]

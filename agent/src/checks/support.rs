@@ -1,5 +1,7 @@
 //! What several checks share: looks that block, and the reasons for which a whole group of facts is missing.
 
+use std::collections::BTreeMap;
+
 use nodewhy_diagnosis::facts::{FactValue, Key, schema};
 use nodewhy_diagnosis::{Facts, Missing, MissingKind};
 
@@ -42,6 +44,15 @@ pub(crate) fn no_kubelet(look: &Look) -> Option<Missing> {
         Some(false) => Some(not_applicable("no kubelet was found on this host")),
         _ => None,
     }
+}
+
+/// The kubelet's eviction thresholds; on a host without one its defaults, at which a machine is short for any purpose.
+pub(crate) fn eviction_hard(look: &Look) -> Result<BTreeMap<String, String>, Missing> {
+    if no_kubelet(look).is_some() {
+        let defaults = super::kubelet::layout::Layout::Plain.defaults().eviction_hard;
+        return Ok(defaults.iter().map(|(signal, value)| ((*signal).to_owned(), (*value).to_owned())).collect());
+    }
+    needs(look, schema::KUBELET_CONFIG_EVICTION_HARD)
 }
 
 /// There is nothing to look at.

@@ -38,7 +38,7 @@ pub struct Kept(Mutex<Slot>);
 
 #[derive(Debug, Default)]
 struct Slot {
-    client: Option<(Identity, reqwest::Client)>,
+    client: Option<(Identity, reqwest::Client, Option<String>)>,
     presented: Option<Presented>,
 }
 
@@ -47,10 +47,16 @@ struct Slot {
 pub struct Identity {
     /// Host name or address as the certificate is held against.
     pub name: String,
+    /// Host name or address as the kubeconfig has it: what a proxy is asked for.
+    pub name_asked: String,
     /// Port.
     pub port: u16,
-    /// Addresses of the name.
+    /// Addresses to connect to: of the name, or of the proxy.
     pub addresses: Vec<IpAddr>,
+    /// Port of the proxy, if there is one between.
+    pub proxy_port: Option<u16>,
+    /// Any certificate is taken, as the kubeconfig wants it (insecure-skip-tls-verify).
+    pub skips_verification: bool,
     /// Authorities, PEM.
     pub authorities: Vec<u8>,
     /// Certificate and key, PEM, if that is how the kubelet says who it is.
@@ -85,14 +91,14 @@ impl Host {
         self.api.0.lock().unwrap_or_else(PoisonError::into_inner).presented.clone()
     }
 
-    /// The client of the last successful look, if it was made of the same.
-    pub fn kept_client(&self, identity: &Identity) -> Option<reqwest::Client> {
+    /// The client of the last successful look, if it was made of the same, and the version of the API server it talks to.
+    pub fn kept_client(&self, identity: &Identity) -> Option<(reqwest::Client, Option<String>)> {
         let slot = self.api.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.client.as_ref().filter(|(made_of, _)| made_of == identity).map(|(_, client)| client.clone())
+        slot.client.as_ref().filter(|(made_of, ..)| made_of == identity).map(|(_, client, version)| (client.clone(), version.clone()))
     }
 
     /// Keeps a client for the next look, or forgets the one there is.
-    pub fn keep_client(&self, client: Option<(Identity, reqwest::Client)>) {
+    pub fn keep_client(&self, client: Option<(Identity, reqwest::Client, Option<String>)>) {
         self.api.0.lock().unwrap_or_else(PoisonError::into_inner).client = client;
     }
 
@@ -139,7 +145,12 @@ pub async fn connect(addresses: &[IpAddr], port: u16, until: Instant) -> Result<
     Err(failed)
 }
 
-fn tcp_failure(error: &io::Error) -> &'static str {
+/// `host:port`, an IPv6 address in brackets.
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+pub(super) fn tcp_failure(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused",
         io::ErrorKind::TimedOut => "timed-out",
@@ -186,6 +197,7 @@ struct Recording {
     verifier: Arc<WebPkiServerVerifier>,
     kept: Arc<Kept>,
     by: String,
+    skips_verification: bool,
 }
 
 impl ServerCertVerifier for Recording {
@@ -199,6 +211,9 @@ impl ServerCertVerifier for Recording {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let presented = Presented { by: self.by.clone(), der: end_entity.to_vec() };
         self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).presented = Some(presented);
+        if self.skips_verification {
+            return Ok(ServerCertVerified::assertion());
+        }
         self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
@@ -247,6 +262,7 @@ pub fn tls_config(host: &Host, identity: &Identity) -> Result<ClientConfig, Stri
             verifier,
             kept: host.api.clone(),
             by: format!("{}:{}", identity.name, identity.port),
+            skips_verification: identity.skips_verification,
         }));
     if let Some((certificates, key)) = &identity.pair
         && let Ok((certificates, key)) = parse_pair(certificates, key)
@@ -284,11 +300,11 @@ pub fn key_fault(certificates: &[u8], key: &[u8]) -> Option<String> {
     }
 }
 
-/// A client for HTTP over that TLS.
+/// A client for HTTP over that TLS, through the proxy at `via` if there is one.
 ///
 /// # Errors
 /// The library refuses the configuration.
-pub fn client(identity: &Identity, config: ClientConfig) -> Result<reqwest::Client, String> {
+pub fn client(identity: &Identity, config: ClientConfig, via: Option<SocketAddr>) -> Result<reqwest::Client, String> {
     let addresses: Vec<SocketAddr> = identity.addresses.iter().map(|address| SocketAddr::new(*address, identity.port)).collect();
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(config)
@@ -297,8 +313,10 @@ pub fn client(identity: &Identity, config: ClientConfig) -> Result<reqwest::Clie
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(1)
         .user_agent(concat!("nodewhy-agent/", env!("CARGO_PKG_VERSION")));
-    if identity.name.parse::<IpAddr>().is_err() {
-        builder = builder.resolve_to_addrs(&identity.name, &addresses);
+    match via {
+        Some(via) => builder = builder.proxy(reqwest::Proxy::https(format!("http://{via}")).map_err(|error| chain(&error))?),
+        None if identity.name.parse::<IpAddr>().is_err() => builder = builder.resolve_to_addrs(&identity.name, &addresses),
+        None => {}
     }
     builder.build().map_err(|error| chain(&error))
 }
@@ -314,8 +332,8 @@ pub async fn get(
     token: Option<&str>,
     until: Instant,
 ) -> Result<ApiAnswer, StepError> {
-    let host = if identity.name.contains(':') { format!("[{}]", identity.name) } else { identity.name.clone() };
-    let mut request = client.get(format!("https://{host}:{}{path}", identity.port)).header("Accept", "application/json, */*");
+    let address = format!("https://{}{path}", authority(&identity.name, identity.port));
+    let mut request = client.get(address).header("Accept", "application/json, */*");
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }

@@ -12,6 +12,7 @@ pub mod mounts;
 pub mod net;
 pub mod procs;
 pub mod tail;
+pub mod tunnel;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Processes of the node, from /proc.
 
+use std::collections::BTreeMap;
+
 use super::{Host, ReadError};
 
 impl Host {
@@ -9,6 +11,13 @@ impl Host {
         let text = String::from_utf8_lossy(&bytes);
         let text = text.strip_suffix('\0').unwrap_or(&text);
         Ok(if text.is_empty() { Vec::new() } else { text.split('\0').map(str::to_owned).collect() })
+    }
+
+    /// Variables a process was started with.
+    pub fn environment(&self, pid: i64) -> Result<BTreeMap<String, String>, ReadError> {
+        let bytes = self.read(format!("/proc/{pid}/environ"))?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(text.split('\0').filter_map(|item| item.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     /// Name of a process as the kernel has it (at most 15 bytes).

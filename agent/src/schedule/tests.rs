@@ -166,5 +166,5 @@ fn a_disabled_check_is_left_out_and_says_so() {
     let (checks, facts) = configured(&[NAMED, LATER], &config, Timestamp::UNIX_EPOCH);
     assert_eq!(checks.iter().map(|check| check.name).collect::<Vec<_>>(), ["later"]);
     let why = facts.value("node.name").expect_err("left out");
-    assert_eq!(why.kind, MissingKind::NotApplicable);
+    assert_eq!(why.kind, MissingKind::Failed, "nobody looked: that is unknown and not healthy");
 }

@@ -118,7 +118,7 @@ struct Agent {
     spool: Arc<Mutex<Spool>>,
     more: Arc<Notify>,
     link: watch::Receiver<Link>,
-    _hello: watch::Sender<Hello>,
+    hello: watch::Sender<Hello>,
     _dir: tempfile::TempDir,
     task: JoinHandle<()>,
 }
@@ -143,12 +143,19 @@ fn agent(address: &str) -> Agent {
         heartbeat: Duration::from_millis(200),
         link,
     };
-    Agent { spool, more, link: links, _hello: hello, _dir: dir, task: tokio::spawn(shipper.run()) }
+    Agent { spool, more, link: links, hello, _dir: dir, task: tokio::spawn(shipper.run()) }
 }
 
 impl Agent {
     fn report(&self, boot_id: &str) {
         let report = Report { boot_id: boot_id.to_owned(), ..Report::default() }.encode_to_vec();
+        self.spool.lock().unwrap().append(&Entry { report: Some(&report), state: b"s", cursor: "c" });
+        self.more.notify_one();
+    }
+
+    fn report_of(&self, node: &str) {
+        let diagnosis = nodewhy_proto::v1::Diagnosis { node: node.to_owned(), ..nodewhy_proto::v1::Diagnosis::default() };
+        let report = Report { diagnosis: Some(diagnosis), ..Report::default() }.encode_to_vec();
         self.spool.lock().unwrap().append(&Entry { report: Some(&report), state: b"s", cursor: "c" });
         self.more.notify_one();
     }
@@ -230,6 +237,39 @@ async fn a_refusal_is_told_with_the_collectors_words_and_nothing_is_forgotten() 
     let Link::Away(reason) = link.expect("told").expect("open").clone() else { panic!("away") };
     assert!(reason.contains("on purpose") && reason.contains(&address.to_string()), "{reason}");
     assert_eq!(agent.pending(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_is_known_better_begins_a_stream_of_its_own_and_no_stream_speaks_for_two() {
+    let stand_in = StandIn::new();
+    let (address, _server) = stand_in.serve(local()).await;
+    let agent = agent(&format!("http://{address}"));
+    agent.report_of("n");
+    stand_in.until(|heard| heard.committed.len() == 1).await;
+    agent.hello.send_modify(|hello| hello.node = "renamed".into());
+    agent.report_of("n");
+    agent.report_of("renamed");
+    stand_in.until(|heard| heard.committed.contains_key(&3)).await;
+    let heard = stand_in.heard.lock().unwrap();
+    assert_eq!(heard.hellos.iter().map(|hello| hello.node.as_str()).collect::<Vec<_>>(), ["n", "renamed"]);
+    // The one in between came in time for the old stream, or it is counted as left out.
+    let last = &heard.committed[&3];
+    assert!(is_of(last, "renamed"));
+    assert_eq!(last.dropped, u64::from(!heard.committed.contains_key(&2)));
+}
+
+#[tokio::test]
+async fn many_reports_under_an_earlier_name_do_not_stop_the_others() {
+    let stand_in = StandIn::new();
+    let (address, _server) = stand_in.serve(local()).await;
+    let agent = agent(&format!("http://{address}"));
+    stand_in.until(|heard| heard.hellos.len() == 1).await;
+    for _ in 0..200 {
+        agent.report_of("guess");
+    }
+    agent.report_of("n");
+    stand_in.until(|heard| heard.committed.contains_key(&201)).await;
+    assert_eq!(stand_in.heard.lock().unwrap().committed[&201].dropped, 200);
 }
 
 #[tokio::test]

@@ -61,7 +61,9 @@ macro_rules! facts {
 
 facts! {
     // The node itself.
-    NODE_NAME "node.name" Text "Name under which the kubelet registers this node: --hostname-override, else the host name in lower case (pkg/util/node GetHostname).";
+    NODE_NAME "node.name" Text "Name of this node: --hostname-override, else the one in the kubelet's client certificate (system:node:NAME), else the host name in lower case (pkg/util/node GetHostname).";
+    NODE_NAME_FROM "node.name_from" Text "Where that was said: flag, certificate, or host name.";
+    NODE_RENAMED "node.renamed" Bool "The kubelet's client certificate is for another node than the one its flags and the host name make it register.";
     NODE_HOSTNAME "node.hostname" Text "Host name as the kernel has it.";
     NODE_MACHINE_ID "node.machine_id" Text "/etc/machine-id.";
     NODE_BOOT_ID "node.boot_id" Text "/proc/sys/kernel/random/boot_id.";
@@ -96,8 +98,11 @@ facts! {
     // How the kubelet is configured: flags, files, and where each value was said.
     KUBELET_FLAGS "kubelet.flags" TextMap "Flags of the kubelet's command line after environment files are expanded, without leading dashes.";
     KUBELET_FLAGS_FROM "kubelet.flags_from" Text "Files the command line was put together from (unit, drop-ins, environment files).";
+    KUBELET_ENVIRONMENT_HTTPS_PROXY "kubelet.environment.https_proxy" Text "HTTPS_PROXY (or https_proxy) of the kubelet's process, or as its unit would set it, without user and password; missing if none is set.";
+    KUBELET_ENVIRONMENT_NO_PROXY "kubelet.environment.no_proxy" Text "NO_PROXY (or no_proxy) of it; missing if none is set.";
     KUBELET_CONFIG_PATH "kubelet.config.path" Text "The kubelet's configuration file (--config, or the distribution's).";
-    KUBELET_CONFIG_EXISTS "kubelet.config.exists" Bool "The configuration file is there. Known only if the kubelet is told to read one.";
+    KUBELET_CONFIG_EXISTS "kubelet.config.exists" Bool "The configuration file is there, and the drop-in directory (--config-dir) if one is given. Known only if the kubelet is told to read either.";
+    KUBELET_CONFIG_ABSENT "kubelet.config.absent" Text "Which of the two is not there. Missing if none is.";
     KUBELET_CONFIG_VALID "kubelet.config.valid" Bool "The file and its drop-ins, with the flags of the next start over them, are a KubeletConfiguration that the kubelet takes: they parse, and no rule that holds for every version refuses them (Kubernetes 1.22 to 1.36).";
     KUBELET_CONFIG_ERROR "kubelet.config.error" Text "Why it is not valid: file:line:column and the parser's words; file:line, field and what it has to be; or the flag. Missing if valid.";
     KUBELET_CONFIG_EDITED_AT "kubelet.config.edited_at" Time "Latest modification of what the error is in: the file and its drop-ins, or, for a flag, the files that the command line comes from; of the file and its drop-ins where it is valid.";
@@ -183,9 +188,12 @@ facts! {
     // The control plane, step by step from the kubeconfig's own server.
     APISERVER_SERVER "apiserver.server" Text "server of the kubelet's kubeconfig, as written.";
     APISERVER_ADDRESS "apiserver.address" Text "host:port of it.";
-    APISERVER_REACHABLE "apiserver.reachable" Bool "Every step as far as an HTTP answer below 500 on /readyz or /livez succeeded (401 and 403 count as reached).";
-    APISERVER_FAILED_STEP "apiserver.failed_step" Text "First step that failed: name, tcp, tls, http; empty if none did.";
-    APISERVER_FAILURE "apiserver.failure" Text "How: name-not-found, name-timeout, name-failure, refused, timed-out, no-route, reset, unknown-authority, certificate-expired, certificate-not-yet-valid, name-mismatch, tls-error, http-timeout, http-status; empty if none.";
+    APISERVER_PROXY "apiserver.proxy" Text "Proxy through which the kubelet goes there (proxy-url of its kubeconfig, or HTTPS_PROXY of its environment unless NO_PROXY excepts the server); missing if it goes directly.";
+    APISERVER_REACHABLE "apiserver.reachable" Bool "Every step as far as an HTTP answer below 500 on /readyz or /healthz succeeded (401 and 403 count as reached); or the Node object was had all the same.";
+    APISERVER_FAILED_STEP "apiserver.failed_step" Text "First step that failed: proxy, name, tcp, tls, http; empty if none did.";
+    APISERVER_FAILURE "apiserver.failure" Text "How: name-not-found, name-timeout, name-failure, refused, timed-out, no-route, reset, proxy-status, unknown-authority, certificate-expired, certificate-not-yet-valid, name-mismatch, tls-error, http-timeout, http-status; empty if none.";
+    APISERVER_CERTIFICATE_FAULT "apiserver.certificate_fault" Text "What is wrong with the certificate that the API server showed in this look: unknown-authority, certificate-expired, certificate-not-yet-valid, name-mismatch; empty if it was accepted. Missing while an earlier step fails: no certificate was seen.";
+    APISERVER_VERSION "apiserver.version" Text "gitVersion of GET /version, asked once a connection.";
     APISERVER_ERROR "apiserver.error" Text "The failed step in words, with address and error. Missing if none failed.";
     APISERVER_HTTP_STATUS "apiserver.http_status" Int "Status of /readyz (or /livez), when HTTP answered.";
     APISERVER_HTTP_BODY "apiserver.http_body" Text "First failing lines of its body ([-]etcd failed: ...).";
@@ -193,6 +201,8 @@ facts! {
     APISERVER_CLOCK_SKEW_SECONDS "apiserver.clock_skew_seconds" Float "This node's clock minus the API server's Date header; positive: the node is ahead. Date has 1 s resolution.";
     APISERVER_AUTH_STATUS "apiserver.auth_status" Int "HTTP status of GET /api/v1/nodes/NAME as the kubelet (its client certificate): 200, 401, 403, 404, ...";
     APISERVER_AUTH_ERROR "apiserver.auth_error" Text "The answer's message when not 200.";
+    CLUSTER_NODE_KUBELET_VERSION "cluster.node.kubelet_version" Text "status.nodeInfo.kubeletVersion of the Node object: the version of the kubelet that registered last.";
+    CLUSTER_KUBELET_MINORS_AHEAD "cluster.kubelet_minors_ahead" Int "Minor version of that kubelet less that of the API server: 1 if the kubelet is 1.31 and the API server 1.30.";
     CLUSTER_NODE_READY "cluster.node.ready" Text "Condition Ready of the Node object: True, False, Unknown.";
     CLUSTER_NODE_READY_REASON "cluster.node.ready_reason" Text "Its reason.";
     CLUSTER_NODE_READY_MESSAGE "cluster.node.ready_message" Text "Its message.";

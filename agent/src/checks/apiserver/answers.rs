@@ -73,9 +73,16 @@ struct Taint {
 }
 
 #[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
 struct NodeStatus {
-    #[serde(default)]
     conditions: Vec<Condition>,
+    node_info: NodeInfo,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct NodeInfo {
+    kubelet_version: String,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +139,9 @@ fn report_object(at: Timestamp, body: &[u8], facts: &mut Facts) {
     facts.set(fact::CLUSTER_NODE_UNSCHEDULABLE, at, node.spec.unschedulable);
     let taints = node.spec.taints.into_iter().map(|taint| format!("{}={}:{}", taint.key, taint.value, taint.effect));
     facts.set(fact::CLUSTER_NODE_TAINTS, at, taints.collect());
+    let version: String = node.status.node_info.kubelet_version.chars().take(64).collect();
+    let untold = || failed("the Node object does not tell the kubelet's version: it has not posted its status yet");
+    facts.put(fact::CLUSTER_NODE_KUBELET_VERSION, at, Some(version).filter(|version| !version.is_empty()).ok_or_else(untold));
     match node.status.conditions.into_iter().find(|condition| condition.r#type == "Ready") {
         Some(ready) => {
             facts.set(fact::CLUSTER_NODE_READY, at, ready.status);
@@ -145,6 +155,26 @@ fn report_object(at: Timestamp, body: &[u8], facts: &mut Facts) {
             facts.miss(fact::CLUSTER_NODE_READY_MESSAGE, at, why);
         }
     }
+}
+
+/// How many minor versions the kubelet is ahead of the API server.
+pub(super) fn report_skew(at: Timestamp, apiserver: Option<&str>, facts: &mut Facts) {
+    let kubelet = facts.value(fact::CLUSTER_NODE_KUBELET_VERSION.path()).map(|_| facts.known(fact::CLUSTER_NODE_KUBELET_VERSION));
+    let ahead = kubelet.and_then(|kubelet| {
+        let untold = || failed("the API server did not tell its version");
+        let (kubelet, apiserver) = (kubelet.unwrap_or_default(), apiserver.ok_or_else(untold)?);
+        let both = release(&kubelet).zip(release(apiserver));
+        let ahead = both.filter(|((a, _), (b, _))| a == b).map(|((_, kubelet), (_, apiserver))| kubelet - apiserver);
+        ahead.ok_or_else(|| failed(format!("the versions {kubelet} (kubelet) and {apiserver} (API server) cannot be compared")))
+    });
+    facts.put(fact::CLUSTER_KUBELET_MINORS_AHEAD, at, ahead);
+}
+
+/// Major and minor of `v1.30.2+k3s1`.
+fn release(version: &str) -> Option<(i64, i64)> {
+    let mut parts = version.strip_prefix('v')?.split('.');
+    let number = |part: Option<&str>| part?.parse::<i64>().ok();
+    Some((number(parts.next())?, number(parts.next())?))
 }
 
 fn renewed_at(lease: Asked, not_asked: &Missing) -> Result<Timestamp, Missing> {

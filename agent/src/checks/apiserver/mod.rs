@@ -1,6 +1,7 @@
-//! The way to the API server, step by step, as the kubelet goes it: name, TCP, TLS, HTTP; then who the API server takes this node for.
+//! The way to the API server, step by step, as the kubelet goes it: name, TCP (or its proxy), TLS, HTTP; then who the API server takes this node for.
 
 mod answers;
+pub(super) mod proxy;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use nodewhy_diagnosis::facts::schema as fact;
 use nodewhy_diagnosis::{Facts, Missing, MissingKind};
 use tokio::time::Instant;
 
+use self::proxy::{Proxy, Way};
 use self::steps::{Step, Walk};
 use super::kubeconfig::{self, Credentials, Kubeconfig, Material};
 use super::support::{all_missing, failed, miss_all, needs, no_kubelet, not_applicable};
@@ -26,6 +28,7 @@ const REPORTS: &[&str] = &["apiserver", "cluster", "dns", "clock.skew_seconds"];
 const SAID: &[&str] = &[
     "apiserver.http_status",
     "apiserver.http_body",
+    "apiserver.version",
     "apiserver.clock_skew_seconds",
     "apiserver.auth_status",
     "apiserver.auth_error",
@@ -62,9 +65,13 @@ fn look(look: Look) -> Looking {
     })
 }
 
+/// Words of `apiserver.failure` that are a verdict on the certificate that was shown.
+const CERTIFICATE_FAULTS: [&str; 4] = ["unknown-authority", "certificate-expired", "certificate-not-yet-valid", "name-mismatch"];
+
 /// What is asked, and as whom.
 struct Target {
     config: Kubeconfig,
+    way: Way,
     authorities: Vec<u8>,
     /// Certificate and key.
     pair: Option<(Vec<u8>, Vec<u8>)>,
@@ -88,18 +95,10 @@ fn prepare(look: &Look) -> Result<Target, Missing> {
         },
         other => other.map_err(|error| error.missing())?,
     };
-    if let Some(proxy) = &config.proxy {
-        return Err(not_applicable(format!(
-            "the kubelet reaches its API server through the proxy {proxy}, which is not walked step by step"
-        )));
-    }
-    if config.skips_verification {
-        return Err(not_applicable(
-            "insecure-skip-tls-verify is set in the kubeconfig: the agent does not talk to a server it cannot verify",
-        ));
-    }
+    let way = proxy::way(look, &config)?;
     let authorities = authorities(look, &config)?;
     let mut target = Target {
+        way,
         authorities,
         pair: None,
         token: None,
@@ -130,6 +129,10 @@ fn add_credentials(look: &Look, target: &mut Target) {
             },
             Err(why) => target.no_auth = Some(why),
         },
+        Credentials::Token(_) if target.config.skips_verification => {
+            let why = "insecure-skip-tls-verify is set in the kubeconfig: the agent hands its token to no server that it cannot verify";
+            target.no_auth = Some(failed(why));
+        }
         Credentials::Token(material) => match read(material) {
             Ok(token) => target.token = Some(String::from_utf8_lossy(&token).trim().to_owned()),
             Err(why) => target.no_auth = Some(why),
@@ -154,19 +157,80 @@ async fn look_at(look: &Look, target: Target) -> Facts {
     let at = look.began_at;
     let until = Instant::now() + api::patience(look.deadline);
     facts.set(fact::APISERVER_SERVER, at, target.config.server.clone());
-    let host = &target.config.host;
-    let address = if host.contains(':') { format!("[{host}]:{}", target.config.port) } else { format!("{host}:{}", target.config.port) };
-    facts.set(fact::APISERVER_ADDRESS, at, address);
+    facts.set(fact::APISERVER_ADDRESS, at, api::authority(&target.config.host, target.config.port));
+    facts.put(fact::APISERVER_PROXY, at, proxy_told(&target.way));
     facts.put(fact::DNS_SERVERS, at, target.servers.clone());
-    let walked = match resolve(look, &target, until, &mut facts).await {
+    let resolved = match &target.way {
+        Way::Through(proxy) => resolve_proxy(look, &target, proxy, until, &mut facts).await,
+        Way::Direct | Way::Unknown(_) => resolve(look, &target, until, &mut facts).await,
+    };
+    let walked = match resolved {
         Ok(addresses) => walk(look, &target, addresses, until).await,
         Err(step) => Err(step),
     };
+    let walked = walked.map_err(|step| doubted(step, &target.way));
+    facts.put(fact::APISERVER_CERTIFICATE_FAULT, at, certificate_fault(&target, walked.as_ref().err()));
     match walked {
         Ok(walk) => report_reached(look, &target, walk, &mut facts),
         Err(step) => report_failed(look, &step, &mut facts),
     }
     facts
+}
+
+fn proxy_told(way: &Way) -> Result<String, Missing> {
+    match way {
+        Way::Through(proxy) => Ok(proxy.to_string()),
+        Way::Direct => Err(not_applicable("the kubelet goes there directly")),
+        Way::Unknown(why) => Err(why.clone()),
+    }
+}
+
+/// A direct way that fails says nothing while the kubelet may well go through a proxy.
+fn doubted(step: Step, way: &Way) -> Step {
+    match way {
+        Way::Unknown(why) if matches!(step.step, "name" | "tcp") => {
+            let words = format!("{}; whether the kubelet goes through a proxy is not known: {}", step.words, why.why);
+            Step { how: None, words, ..step }
+        }
+        _ => step,
+    }
+}
+
+/// A verdict only where a certificate was seen in this look.
+fn certificate_fault(target: &Target, failed_at: Option<&Step>) -> Result<String, Missing> {
+    if target.config.skips_verification {
+        return Err(not_applicable("insecure-skip-tls-verify is set in the kubeconfig: the kubelet takes any certificate"));
+    }
+    match failed_at {
+        None => Ok(String::new()),
+        Some(Step { how: Some(how), .. }) if CERTIFICATE_FAULTS.contains(how) => Ok((*how).to_owned()),
+        Some(Step { step: "http", how: Some(_), .. }) => Ok(String::new()),
+        Some(step) => Err(failed(format!("no certificate was seen: {}", step.words))),
+    }
+}
+
+/// Where the proxy is. The API server's name is the proxy's to resolve.
+async fn resolve_proxy(look: &Look, target: &Target, proxy: &Proxy, until: Instant, facts: &mut Facts) -> Result<Vec<IpAddr>, Step> {
+    let why = not_applicable(format!("the proxy {proxy} resolves the API server's name"));
+    miss_all(facts, &["dns.name", "dns.resolves", "dns.error"], look.began_at, &why);
+    if let Ok(address) = proxy.host.parse::<IpAddr>() {
+        return Ok(vec![address]);
+    }
+    let share = until.saturating_duration_since(Instant::now()).mul_f32(0.5);
+    target.hosts.lookup(&proxy.host, share).await.map_err(|error| Step {
+        step: "proxy",
+        how: Some(name_failure(&error.how)),
+        words: error.words,
+        answer: None,
+    })
+}
+
+fn name_failure(how: &How) -> &'static str {
+    match how {
+        How::NotFound => "name-not-found",
+        How::Timeout => "name-timeout",
+        How::Failure => "name-failure",
+    }
 }
 
 /// The name step, with the facts about names.
@@ -190,12 +254,8 @@ async fn resolve(look: &Look, target: &Target, until: Instant, facts: &mut Facts
         Err(error) => {
             facts.set(fact::DNS_RESOLVES, at, false);
             facts.set(fact::DNS_ERROR, at, error.words.clone());
-            let how = match error.how {
-                How::NotFound => "name-not-found",
-                How::Timeout => "name-timeout",
-                How::Failure => "name-failure",
-            };
-            Err(Step { step: "name", how: Some(how), words: error.words, answer: None })
+            let how = Some(name_failure(&error.how));
+            Err(Step { step: "name", how, words: error.words, answer: None })
         }
     }
 }
@@ -203,8 +263,14 @@ async fn resolve(look: &Look, target: &Target, until: Instant, facts: &mut Facts
 async fn walk(look: &Look, target: &Target, addresses: Vec<IpAddr>, until: Instant) -> Result<Walk, Step> {
     let identity = Identity {
         name: target.config.tls_server_name.clone().unwrap_or_else(|| target.config.host.clone()),
+        name_asked: target.config.host.clone(),
         port: target.config.port,
         addresses,
+        proxy_port: match &target.way {
+            Way::Through(proxy) => Some(proxy.port),
+            Way::Direct | Way::Unknown(_) => None,
+        },
+        skips_verification: target.config.skips_verification,
         authorities: target.authorities.clone(),
         pair: target.pair.clone(),
     };
@@ -224,8 +290,10 @@ fn report_reached(look: &Look, target: &Target, walk: Walk, facts: &mut Facts) {
     facts.miss(fact::APISERVER_ERROR, at, none.clone());
     facts.miss(fact::APISERVER_FAILING_SINCE, at, none);
     answers::report_health(at, &walk.health, facts);
+    facts.put(fact::APISERVER_VERSION, at, walk.version.clone().ok_or_else(|| failed("the API server did not tell its version")));
     let no_auth = target.no_auth.clone().unwrap_or_else(|| not_applicable("the API server was not asked"));
     answers::report_node(at, walk.node, walk.lease, &no_auth, facts);
+    answers::report_skew(at, walk.version.as_deref(), facts);
 }
 
 fn report_failed(look: &Look, step: &Step, facts: &mut Facts) {

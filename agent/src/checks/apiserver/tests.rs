@@ -295,6 +295,158 @@ async fn a_key_of_another_certificate_leaves_only_the_question_who_we_are_open()
     assert_eq!(node.why(&facts, "apiserver.auth_status"), "/client.pem: the key does not belong to the certificate");
 }
 
+fn fault(facts: &Facts) -> Result<String, MissingKind> {
+    facts.value("apiserver.certificate_fault").map(|_| facts.known(fact::APISERVER_CERTIFICATE_FAULT).unwrap()).map_err(|why| why.kind)
+}
+
+#[tokio::test]
+async fn a_step_before_tls_that_fails_says_nothing_about_the_certificate() {
+    let ca = authority("kubernetes");
+    let pair = ca.issue(&["system:node:w1"], (2020, 2090));
+    let (listener, port) = listener().await;
+    serve(listener, &ca, ca.issue(&["127.0.0.1"], (2020, 2021)), HEALTHY).await;
+    let expired = node(&format!("https://127.0.0.1:{port}"), &ca, &pair).look_async(&CHECK).await;
+    assert_eq!(fault(&expired), Ok("certificate-expired".into()));
+    let (free, port) = self::listener().await;
+    drop(free);
+    let refused = node(&format!("https://127.0.0.1:{port}"), &ca, &pair).look_async(&CHECK).await;
+    assert_eq!(fault(&refused), Err(MissingKind::Failed));
+    let unnamed = node("https://gone.invalid:6443", &ca, &pair).deadline(Duration::from_millis(600)).look_async(&CHECK).await;
+    assert_eq!(fault(&unnamed), Err(MissingKind::Failed));
+    let (healthy, _) = cluster(&["127.0.0.1"], (2020, 2090), "127.0.0.1", HEALTHY).await;
+    assert_eq!(fault(&healthy.look_async(&CHECK).await), Ok(String::new()));
+}
+
+/// A proxy that opens every way it is asked for, or answers with this status.
+async fn proxy(status: u16) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+    let (listener, port) = listener().await;
+    let asked = Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let asking = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let asking = asking.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let line = String::from_utf8(head).unwrap().lines().next().unwrap().to_owned();
+                let port: u16 = line.split([' ', ':']).nth(2).unwrap().parse().unwrap();
+                asking.lock().unwrap().push(line);
+                stream.write_all(format!("HTTP/1.1 {status} X\r\n\r\n").as_bytes()).await.unwrap();
+                if status == 200 {
+                    let mut server = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    tokio::io::copy_bidirectional(&mut stream, &mut server).await.ok();
+                }
+            });
+        }
+    });
+    (format!("http://127.0.0.1:{port}"), asked)
+}
+
+/// A node whose API server's name only its proxy knows.
+async fn behind(proxy: &str, except: &str) -> Node {
+    let ca = authority("kubernetes");
+    let (listener, port) = listener().await;
+    serve(listener, &ca, ca.issue(&["api.invalid"], (2020, 2090)), HEALTHY).await;
+    node(&format!("https://api.invalid:{port}"), &ca, &ca.issue(&["system:node:w1"], (2020, 2090)))
+        .known(fact::KUBELET_ENVIRONMENT_HTTPS_PROXY, proxy.to_owned())
+        .known(fact::KUBELET_ENVIRONMENT_NO_PROXY, except.to_owned())
+        .deadline(Duration::from_secs(3))
+}
+
+#[tokio::test]
+async fn the_kubelets_proxy_is_gone_through() {
+    let (proxy, asked) = proxy(200).await;
+    let node = behind(&proxy, "10.0.0.0/8,.svc").await;
+    let look = node.look_for(&CHECK);
+    for _ in 0..2 {
+        let facts = (CHECK.look)(look.clone()).await;
+        node.assert_reports_its_own(&CHECK, &facts);
+        assert_eq!(facts.known(fact::APISERVER_REACHABLE), Some(true), "{facts:?}");
+        assert_eq!(facts.known(fact::APISERVER_PROXY).unwrap(), proxy);
+        assert_eq!(facts.known(fact::APISERVER_AUTH_STATUS), Some(200));
+        assert_eq!(facts.value("dns.resolves").unwrap_err().kind, MissingKind::NotApplicable);
+    }
+    let asked = asked.lock().unwrap();
+    assert!(asked.len() == 2 && asked.iter().all(|line| line.starts_with("CONNECT api.invalid:")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_or_is_away_is_the_step_that_fails() {
+    let (refusing, _) = proxy(403).await;
+    let facts = behind(&refusing, "").await.look_async(&CHECK).await;
+    assert_eq!(failure(&facts), words("proxy", "proxy-status"));
+    assert!(facts.known(fact::APISERVER_ERROR).unwrap().ends_with("with HTTP/1.1 403 X"));
+    let (free, port) = listener().await;
+    drop(free);
+    let facts = behind(&format!("http://127.0.0.1:{port}"), "").await.look_async(&CHECK).await;
+    assert_eq!(failure(&facts), words("proxy", "refused"));
+    let facts = behind("socks5://127.0.0.1:1080", "").await.look_async(&CHECK).await;
+    assert_eq!(facts.value("apiserver.reachable").unwrap_err().kind, MissingKind::Failed, "not spoken here: unknown");
+}
+
+#[tokio::test]
+async fn a_server_that_no_proxy_is_meant_for_is_gone_to_directly() {
+    let (proxy, asked) = proxy(200).await;
+    let facts = behind(&proxy, "invalid").await.look_async(&CHECK).await;
+    assert_eq!(failure(&facts).0, "name");
+    assert!(asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_environment_cannot_be_seen_a_failing_direct_way_proves_nothing() {
+    let ca = authority("kubernetes");
+    let (free, port) = listener().await;
+    drop(free);
+    let mut look = node(&format!("https://127.0.0.1:{port}"), &ca, &ca.issue(&["w1"], (2020, 2090))).look_for(&CHECK);
+    let mut known = (*look.known).clone();
+    known.miss(fact::KUBELET_ENVIRONMENT_HTTPS_PROXY, look.began_at, failed("open /etc/proxy.env: Permission denied"));
+    look.known = Arc::new(known);
+    let facts = (CHECK.look)(look).await;
+    assert_eq!(facts.value("apiserver.reachable").unwrap_err().kind, MissingKind::Failed);
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_skips_verification_takes_any_certificate() {
+    let (node, _) = cluster(&["other.test"], (2020, 2021), "127.0.0.1", HEALTHY).await;
+    let config = node.host().read_text(KUBECONFIG).unwrap();
+    node.write(KUBECONFIG, config.replace("certificate-authority: /ca.crt", "insecure-skip-tls-verify: true"));
+    node.write("/etc/ssl/certs/ca-certificates.crt", authority("any").pem);
+    let facts = node.look_async(&CHECK).await;
+    assert_eq!(facts.known(fact::APISERVER_REACHABLE), Some(true), "{facts:?}");
+    assert_eq!(facts.known(fact::APISERVER_AUTH_STATUS), Some(200));
+    assert_eq!(fault(&facts), Err(MissingKind::NotApplicable));
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_not_ready_and_serves_is_reached() {
+    let answers = [("/readyz", 500, "[-]shutdown failed: reason withheld\n"), ("/api/v1/nodes/w1", 200, NODE)];
+    let (node, _) = cluster(&["127.0.0.1"], (2020, 2090), "127.0.0.1", &answers).await;
+    let facts = node.look_async(&CHECK).await;
+    assert_eq!(facts.known(fact::APISERVER_REACHABLE), Some(true));
+    assert_eq!(facts.known(fact::APISERVER_HTTP_STATUS), Some(500));
+    assert_eq!(facts.known(fact::APISERVER_HTTP_BODY).unwrap(), "[-]shutdown failed: reason withheld");
+}
+
+#[tokio::test]
+async fn versions_are_told_and_compared() {
+    let with_version = NODE.replace(r#""status":{"#, r#""status":{"nodeInfo":{"kubeletVersion":"v1.31.2+k3s1"},"#);
+    let answers =
+        [("/readyz", 200, "ok"), ("/api/v1/nodes/w1", 200, with_version.as_str()), ("/version", 200, r#"{"gitVersion":"v1.29.6"}"#)];
+    let (node, _) = cluster(&["127.0.0.1"], (2020, 2090), "127.0.0.1", &answers).await;
+    let look = node.look_for(&CHECK);
+    for _ in 0..2 {
+        let facts = (CHECK.look)(look.clone()).await;
+        assert_eq!(facts.known(fact::APISERVER_VERSION).unwrap(), "v1.29.6");
+        assert_eq!(facts.known(fact::CLUSTER_NODE_KUBELET_VERSION).unwrap(), "v1.31.2+k3s1");
+        assert_eq!(facts.known(fact::CLUSTER_KUBELET_MINORS_AHEAD), Some(2));
+    }
+    let (untold, _) = cluster(&["127.0.0.1"], (2020, 2090), "127.0.0.1", HEALTHY).await;
+    let facts = untold.look_async(&CHECK).await;
+    assert_eq!(facts.value("cluster.kubelet_minors_ahead").unwrap_err().kind, MissingKind::Failed);
+}
+
 #[test]
 fn what_cannot_be_read_is_unknown_and_a_standalone_kubelet_has_no_api_server() {
     let absent = Node::new().known(fact::KUBELET_KUBECONFIG_PATH, KUBECONFIG.to_owned()).look(&CHECK);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nodewhy_diagnosis::facts::{Record, Value, schema as fact};
 use nodewhy_diagnosis::{Facts, Missing};
 
-use super::support::{all_missing, failed, needs, not_applicable};
+use super::support::{all_missing, eviction_hard, failed, no_kubelet, not_applicable};
 use super::{Check, Look, Looking, Stage, quantity};
 use crate::host::Host;
 use crate::host::mounts::{Answer, Mount, mount_of};
@@ -87,8 +87,10 @@ fn places(look: &Look) -> Vec<Place> {
             places.push(Place { role: "imagefs", path: existing(&look.host, &path), signals, must_be_writable: true });
         }
     }
-    places.push(Place { role: "logs", path: existing(&look.host, "/var/log"), signals: None, must_be_writable: true });
-    places.push(Place { role: "root", path: "/".into(), signals: None, must_be_writable: false });
+    // Without a kubelet what every system needs is measured, by the thresholds that a kubelet would have.
+    let signals = no_kubelet(look).map(|_| ("nodefs.available", "nodefs.inodesFree"));
+    places.push(Place { role: "logs", path: existing(&look.host, "/var/log"), signals, must_be_writable: true });
+    places.push(Place { role: "root", path: "/".into(), signals, must_be_writable: false });
     places
 }
 
@@ -100,7 +102,7 @@ fn existing(host: &Host, path: &str) -> PathBuf {
 
 fn report(look: &Look, places: &[Place], mounts: &Result<Vec<Mount>, Missing>, answers: Vec<Result<Answer, Missing>>) -> Facts {
     let at = look.began_at;
-    let thresholds = needs(look, fact::KUBELET_CONFIG_EVICTION_HARD);
+    let thresholds = eviction_hard(look);
     let mut verdicts = Verdicts::default();
     let mut devices = BTreeSet::new();
     let mut errors = BTreeMap::new();
@@ -228,7 +230,9 @@ fn with_space(
     // A file system without a fixed number of inodes cannot run out of them.
     let counts_inodes = space.inodes > 0;
     let record = if counts_inodes { record.with("inodes", space.inodes).with("inodes_free", space.inodes_free) } else { record };
-    let Some((bytes, inodes)) = place.signals else { return record };
+    // An image that is read-only on purpose is full by nature.
+    let image = !place.must_be_writable && record.get("read_only") == Some(&Value::Bool(true));
+    let Some((bytes, inodes)) = place.signals.filter(|_| !image) else { return record };
     let of_bytes = against(thresholds, bytes, space.size_bytes, space.available_bytes, &mut verdicts.bytes);
     let mut record = with_threshold(record, ("threshold_bytes", "below_bytes"), of_bytes);
     if counts_inodes {

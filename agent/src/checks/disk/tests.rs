@@ -68,10 +68,15 @@ fn unknown_thresholds_leave_the_verdict_unknown() {
 }
 
 #[test]
-fn a_host_without_kubelet_has_file_systems_but_no_thresholds() {
-    let facts = Node::new().file("/proc/1/mountinfo", MOUNTS).file("/var/log/x", "").look(&CHECK);
-    assert_eq!(facts.value("disk.below_bytes").unwrap_err().kind, MissingKind::NotApplicable);
+fn a_host_without_kubelet_is_measured_by_a_kubelets_defaults() {
+    let node = || Node::new().file("/proc/1/mountinfo", MOUNTS).file("/var/log/x", "").known(fact::NODE_IS_KUBERNETES, false);
+    let facts = node().look(&CHECK);
+    assert!(facts.known(fact::DISK_BELOW_BYTES).is_some());
+    assert!(field(&facts, "logs", "threshold_bytes").is_some());
+    assert_eq!(field(&facts, "root", "threshold_bytes"), None, "a read-only image is full by nature");
     assert_eq!(facts.known(fact::DISK_READ_ONLY), Some(false));
+    let writable = node().file("/proc/1/mountinfo", MOUNTS.replace("ro -", "rw -").replace("vda1 ro", "vda1 rw")).look(&CHECK);
+    assert!(field(&writable, "root", "threshold_bytes").is_some());
 }
 
 #[test]

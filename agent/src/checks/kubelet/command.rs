@@ -11,6 +11,8 @@ use crate::host::bus::UnitDefinition;
 pub(crate) struct Command {
     /// `None` if nothing says how the kubelet is started.
     pub(crate) flags: Option<Flags>,
+    /// The variables the kubelet has, or would be given: `None` if that cannot be seen.
+    pub(crate) environment: Option<Environment>,
     /// Files it comes from, and the process if one runs.
     pub(crate) from: Vec<String>,
     /// What the next start would be given, where a process was started with something that may be another.
@@ -26,12 +28,16 @@ pub(crate) fn find(host: &Host, layout: Layout, definition: Option<&UnitDefiniti
     if let Some(unit) = definition {
         let environment = environment_of(host, unit, &mut command);
         defined = Some(environment::expand(&unit.exec_start, &environment));
+        command.environment = command.failed.is_empty().then_some(environment);
     }
     // With an environment file that cannot be read, what the next start is given is not known.
     let whole = command.failed.is_empty();
     let next = defined.as_ref().filter(|_| layout == Layout::Plain && whole).and_then(|argv| flags::kubelet_arguments(argv));
     let running = of_process(host, layout, main_pid, &mut command);
     command.next = next.filter(|_| running.is_some()).map(|arguments| flags::parse(&arguments));
+    if let Some(environment) = pid_of(host, layout, main_pid).and_then(|pid| host.environment(pid).ok()) {
+        command.environment = Some(environment);
+    }
     command.flags = match (layout, running, defined) {
         (_, Some(arguments), _) => Some(flags::parse(&arguments)),
         (Layout::Plain, None, Some(argv)) => of_unit(&argv, definition, &mut command),
@@ -60,13 +66,20 @@ fn environment_of(host: &Host, unit: &UnitDefinition, command: &mut Command) -> 
     variables
 }
 
+/// The process that the kubelet is, or is a part of.
+fn pid_of(host: &Host, layout: Layout, main_pid: Option<i64>) -> Option<i64> {
+    match (layout, main_pid) {
+        (Layout::Plain | Layout::K3s | Layout::Microk8s, Some(pid)) => (pid > 0).then_some(pid),
+        (Layout::Plain, None) | (Layout::Rke2, _) => host.find_process("kubelet").ok()?,
+        (Layout::K3s | Layout::Microk8s, None) => None,
+    }
+}
+
 /// The arguments of the running kubelet. For RKE2 it is a child of the unit's main process; k3s and MicroK8s have no kubelet process.
 fn of_process(host: &Host, layout: Layout, main_pid: Option<i64>, command: &mut Command) -> Option<Vec<String>> {
-    let pid = match (layout, main_pid) {
-        (Layout::K3s | Layout::Microk8s, _) => return None,
-        (Layout::Plain, Some(0)) => return None,
-        (Layout::Plain, Some(pid)) => pid,
-        (Layout::Plain | Layout::Rke2, _) => host.find_process("kubelet").ok()??,
+    let pid = match layout {
+        Layout::K3s | Layout::Microk8s => return None,
+        Layout::Plain | Layout::Rke2 => pid_of(host, layout, main_pid)?,
     };
     // A process that ended between two reads is no failure: the unit's definition is the answer then.
     let arguments = flags::kubelet_arguments(&host.command_line(pid).ok()?)?;
@@ -206,6 +219,23 @@ mod tests {
             ["/lib/systemd/system/kubelet.service", "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf", "/etc/default/kubelet"]
         );
         assert!(command.failed.is_empty());
+    }
+
+    #[test]
+    fn a_proxy_is_read_from_the_unit_and_from_the_process_that_runs() {
+        let proxy = |command: Command| command.environment.unwrap().get("HTTPS_PROXY").cloned();
+        let unit = UnitDefinition {
+            environment: strings(&["HTTPS_PROXY=http://proxy:3128"]),
+            environment_files: vec![("/etc/default/kubelet".into(), true)],
+            ..kubeadm_unit()
+        };
+        let node = Node::new().file("/etc/default/kubelet", "HTTPS_PROXY=http://other:3128\n");
+        assert_eq!(proxy(find(&node.host(), Layout::Plain, Some(&unit), Some(0))).unwrap(), "http://other:3128");
+        let node = node.file("/proc/77/cmdline", "kubelet\0").file("/proc/77/environ", "PATH=/bin\0HTTPS_PROXY=http://live:1\0");
+        assert_eq!(proxy(find(&node.host(), Layout::Plain, Some(&unit), Some(77))).unwrap(), "http://live:1");
+        assert_eq!(proxy(find(&node.host(), Layout::K3s, Some(&unit), Some(77))).unwrap(), "http://live:1");
+        let unreadable = UnitDefinition { environment_files: vec![("/etc/proxy.env".into(), false)], ..unit };
+        assert_eq!(find(&Node::new().host(), Layout::Plain, Some(&unreadable), Some(0)).environment, None);
     }
 
     #[test]

@@ -6,7 +6,8 @@ mod effective;
 mod environment;
 mod fields;
 mod flags;
-mod layout;
+pub(crate) mod layout;
+mod name;
 mod next_start;
 mod presence;
 mod rules;
@@ -23,14 +24,18 @@ use self::config::ConfigError;
 use self::effective::{Effective, Said};
 use self::flags::Flags;
 use self::layout::Layout;
+use super::apiserver::proxy::without_user;
 use super::support::{all_missing, failed, miss_all, not_applicable};
 use super::{Check, Look, Looking, Stage};
 use crate::host::bus::{FoundUnits, UnitDefinition};
 
 const REPORTS: &[&str] = &[
     "node.name",
+    "node.name_from",
+    "node.renamed",
     "kubelet.flags",
     "kubelet.flags_from",
+    "kubelet.environment",
     "kubelet.config",
     "kubelet.resolv_conf",
     "kubelet.kubeconfig.path",
@@ -38,8 +43,15 @@ const REPORTS: &[&str] = &[
 ];
 
 /// What is missing where there is no kubelet.
-const OF_KUBELET: &[&str] =
-    &["kubelet.flags", "kubelet.flags_from", "kubelet.config", "kubelet.resolv_conf", "kubelet.kubeconfig.path", "kubelet.bootstrap"];
+const OF_KUBELET: &[&str] = &[
+    "kubelet.flags",
+    "kubelet.flags_from",
+    "kubelet.environment",
+    "kubelet.config",
+    "kubelet.resolv_conf",
+    "kubelet.kubeconfig.path",
+    "kubelet.bootstrap",
+];
 
 /// The check.
 pub(super) const CHECK: Check = Check {
@@ -80,24 +92,15 @@ fn report(look: &Look, found: Found) -> Facts {
     match presence::find(&look.host, &found.units) {
         Ok(Some(layout)) => report_kubelet(look, &found, layout, &mut facts),
         Ok(None) => {
-            facts.put(fact::NODE_NAME, at, node_name(&Flags::new()));
+            name::report(look, None, false, &mut facts);
             miss_all(&mut facts, OF_KUBELET, at, &not_applicable("no kubelet was found on this host"));
         }
         Err(why) => {
-            facts.put(fact::NODE_NAME, at, node_name(&Flags::new()));
+            name::report(look, None, true, &mut facts);
             miss_all(&mut facts, OF_KUBELET, at, &why);
         }
     }
     facts
-}
-
-/// pkg/util/node GetHostname: trimmed and in lower case, like --hostname-override.
-fn node_name(flags: &Flags) -> Result<String, Missing> {
-    let name = match flags.get("hostname-override") {
-        Some(name) if !name.is_empty() => name.clone(),
-        _ => super::node::hostname()?,
-    };
-    Ok(name.trim().to_lowercase())
 }
 
 fn report_kubelet(look: &Look, found: &Found, layout: Layout, facts: &mut Facts) {
@@ -118,7 +121,12 @@ fn report_kubelet(look: &Look, found: &Found, layout: Layout, facts: &mut Facts)
             layout::conventional_flags(&look.host).ok_or(why)
         }
     };
-    facts.put(fact::NODE_NAME, at, node_name(known.as_ref().unwrap_or(&Flags::new())));
+    report_environment(look, &command, facts);
+    // Files that are there by convention say nothing about the name.
+    name::report(look, command.flags.as_ref().or(known.as_ref().ok()), true, facts);
+    if command.flags.is_none() {
+        facts.miss(fact::NODE_RENAMED, at, failed("nothing says under which name the kubelet registers"));
+    }
     match known {
         Ok(flags) => {
             report_config(look, &flags, layout, &command, facts);
@@ -126,6 +134,22 @@ fn report_kubelet(look: &Look, found: &Found, layout: Layout, facts: &mut Facts)
         }
         Err(why) => miss_all(facts, &["kubelet.config", "kubelet.resolv_conf", "kubelet.kubeconfig.path", "kubelet.bootstrap"], at, &why),
     }
+}
+
+/// The proxy that the kubelet is told of. Its password is nobody's business but the kubelet's.
+fn report_environment(look: &Look, command: &Command, facts: &mut Facts) {
+    let at = look.began_at;
+    let Some(environment) = &command.environment else {
+        let why =
+            command.failed.first().cloned().unwrap_or_else(|| "no unit and no running process shows the kubelet's environment".to_owned());
+        return facts.miss_under("kubelet.environment", at, &failed(why));
+    };
+    // getEnvAny of golang.org/x/net/http/httpproxy: an empty one counts as none.
+    let any = |names: [&str; 2]| names.into_iter().find_map(|name| environment.get(name).filter(|value| !value.is_empty()));
+    let https = any(["HTTPS_PROXY", "https_proxy"]).map(|url| without_user(url)).ok_or_else(|| not_applicable("no proxy is set"));
+    let except = any(["NO_PROXY", "no_proxy"]).cloned().ok_or_else(|| not_applicable("no exceptions are set"));
+    facts.put(fact::KUBELET_ENVIRONMENT_HTTPS_PROXY, at, https);
+    facts.put(fact::KUBELET_ENVIRONMENT_NO_PROXY, at, except);
 }
 
 fn why_no_flags(found: &Found, command: &Command) -> Missing {

@@ -21,9 +21,7 @@ struct Wrong {
 pub(super) fn report(look: &Look, in_force: &Flags, command: &Command, loaded: &Result<Config, ConfigError>, facts: &mut Facts) {
     let at = look.began_at;
     let none = || not_applicable("the kubelet is not told to read a configuration file");
-    let exists = told(in_force, "config").map_or_else(|| Err(none()), |path| look.host.exists(path).map_err(Missing::from));
-    let absent = exists == Ok(false);
-    facts.put(fact::KUBELET_CONFIG_EXISTS, at, exists);
+    let absent = report_existence(look, in_force, facts);
     let flags = command.next.as_ref().unwrap_or(in_force);
     let (main, drop_ins) = (told(flags, "config"), told(flags, "config-dir"));
     let same_files = main == told(in_force, "config") && drop_ins == told(in_force, "config-dir");
@@ -38,6 +36,25 @@ pub(super) fn report(look: &Look, in_force: &Flags, command: &Command, loaded: &
     let of_flag = wrong.as_ref().is_ok_and(|wrong| wrong.as_ref().is_some_and(|wrong| wrong.of_flag));
     let edited_at = if of_flag { config::latest(&look.host, &command.from) } else { config::modified_at(&look.host, main, drop_ins) };
     put(facts, at, wrong, edited_at.ok_or_else(none));
+}
+
+/// Whether the file and the drop-in directory are there: the kubelet refuses to start without either that it is told of. True if one is not.
+fn report_existence(look: &Look, in_force: &Flags, facts: &mut Facts) -> bool {
+    let at = look.began_at;
+    let named = ["config", "config-dir"].into_iter().filter_map(|name| told(in_force, name));
+    let seen: Vec<(&str, Result<bool, Missing>)> = named.map(|path| (path, look.host.exists(path).map_err(Missing::from))).collect();
+    let gone = seen.iter().find(|(_, exists)| *exists == Ok(false)).map(|(path, _)| (*path).to_owned());
+    let refused = seen.iter().find_map(|(_, exists)| exists.clone().err());
+    let exists = match (&gone, refused) {
+        (Some(_), _) => Ok(false),
+        (None, Some(why)) => Err(why),
+        (None, None) if seen.is_empty() => Err(not_applicable("the kubelet is not told to read a configuration file")),
+        (None, None) => Ok(true),
+    };
+    let absent = gone.is_some();
+    facts.put(fact::KUBELET_CONFIG_EXISTS, at, exists.clone());
+    facts.put(fact::KUBELET_CONFIG_ABSENT, at, gone.ok_or_else(|| exists.err().unwrap_or_else(|| not_applicable("nothing is"))));
+    absent
 }
 
 fn put(facts: &mut Facts, at: Timestamp, wrong: Result<Option<Wrong>, Missing>, edited_at: Result<Timestamp, Missing>) {

@@ -92,6 +92,32 @@ fn a_kubelet_without_kubeconfig_or_config_runs_standalone_on_defaults() {
 }
 
 #[test]
+fn a_drop_in_directory_that_is_not_there_is_absent_and_nothing_is_invalid() {
+    let unit = || {
+        let words = ["/usr/bin/kubelet", "--config=/var/lib/kubelet/config.yaml", "--config-dir=/etc/kubernetes/kubelet.conf.d"];
+        UnitDefinition { exec_start: words.map(str::to_owned).to_vec(), ..kubeadm() }
+    };
+    let node = proc().file("/var/lib/kubelet/config.yaml", CONFIG);
+    let facts = facts_of(&node, Some(unit()));
+    assert_eq!(facts.known(fact::KUBELET_CONFIG_EXISTS), Some(false));
+    assert_eq!(facts.known(fact::KUBELET_CONFIG_ABSENT).unwrap(), "/etc/kubernetes/kubelet.conf.d");
+    assert_eq!(facts.value("kubelet.config.valid").unwrap_err().kind, MissingKind::NotApplicable);
+    let facts = facts_of(&node.file("/etc/kubernetes/kubelet.conf.d/10.conf", CONFIG), Some(unit()));
+    assert_eq!((facts.known(fact::KUBELET_CONFIG_EXISTS), facts.known(fact::KUBELET_CONFIG_VALID)), (Some(true), Some(true)));
+    assert_eq!(facts.value("kubelet.config.absent").unwrap_err().kind, MissingKind::NotApplicable);
+}
+
+#[test]
+fn a_proxy_is_told_without_its_password() {
+    let node = proc().file("/etc/default/kubelet", "HTTPS_PROXY=http://me:secret@proxy:3128\nno_proxy=.svc,10.0.0.0/8\n");
+    let facts = facts_of(&node, Some(kubeadm()));
+    assert_eq!(facts.known(fact::KUBELET_ENVIRONMENT_HTTPS_PROXY).unwrap(), "http://***@proxy:3128");
+    assert_eq!(facts.known(fact::KUBELET_ENVIRONMENT_NO_PROXY).unwrap(), ".svc,10.0.0.0/8");
+    let none = facts_of(&proc(), Some(kubeadm()));
+    assert_eq!(none.value("kubelet.environment.https_proxy").unwrap_err().kind, MissingKind::NotApplicable);
+}
+
+#[test]
 fn a_masked_kubelet_is_still_configured_by_the_files_that_are_there() {
     let node = proc().file("/var/lib/kubelet/config.yaml", CONFIG).file("/etc/kubernetes/kubelet.conf", "");
     let masked = UnitDefinition { name: "kubelet.service".into(), load_state: "masked".into(), ..UnitDefinition::default() };
