@@ -8,7 +8,9 @@ macro_rules! cause_files {
 
 pub(crate) const FILES: &[(&str, &str)] = cause_files![
     "agent-silent",
+    "apiserver-overloaded",
     "apiserver-unreachable",
+    "bootstrap-token-invalid",
     "certificate-expired",
     "certificate-expiring",
     "certificate-untrusted",
@@ -28,6 +30,7 @@ pub(crate) const FILES: &[(&str, &str)] = cause_files![
     "disk-pressure",
     "disk-pressure-soon",
     "dns-failure",
+    "etcd-unhealthy",
     "fd-exhaustion",
     "filesystem-corruption",
     "gpu-xid",
@@ -59,6 +62,7 @@ pub(crate) const FILES: &[(&str, &str)] = cause_files![
     "nfs-server-not-responding",
     "node-ip-invalid",
     "node-name-invalid",
+    "node-not-found",
     "node-shutdown",
     "node-unauthorized",
     "oom-kill",
@@ -85,4 +89,5 @@ pub(crate) const FILES: &[(&str, &str)] = cause_files![
     "thin-pool-full",
     "unregister-netdevice",
     "volume-mount-failed",
+    "version-skew",
 ];

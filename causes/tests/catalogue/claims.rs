@@ -112,6 +112,23 @@ const HARMLESS: &[(Source, &str)] = &[
         Source::Runtime,
         r#"time="2025-01-01T00:00:00.000000000Z" level=info msg="skip loading plugin" error="path /var/lib/containerd/io.containerd.snapshotter.v1.btrfs (ext4) must be a btrfs filesystem to be used with the btrfs snapshotter: skip plugin""#,
     ),
+    // A control plane in which a member is started again, and a disk that is busy for a moment.
+    (
+        Source::Etcd,
+        r#"{"level":"warn","ts":"2024-03-04T05:06:07.800Z","caller":"txn/util.go:93","msg":"apply request took too long","took":"151.114012ms","expected-duration":"100ms","prefix":"read-only range ","request":"key:\"/registry/health\" ","response":"range_response_count:0 size:6"}"#,
+    ),
+    (
+        Source::Etcd,
+        r#"{"level":"warn","ts":"2024-03-04T05:06:08.100Z","caller":"rafthttp/probing_status.go:68","msg":"prober detected unhealthy status","round-tripper-name":"ROUND_TRIPPER_RAFT_MESSAGE","remote-peer-id":"8211f1d0f64f3269","rtt":"0s","error":"dial tcp 10.1.0.5:2380: connect: connection refused"}"#,
+    ),
+    (
+        Source::Etcd,
+        r#"{"level":"info","ts":"2024-03-04T05:06:08.300Z","logger":"raft","caller":"etcdserver/zap_raft.go:77","msg":"raft.node: 8211f1d0f64f3269 changed leader from 8211f1d0f64f3269 to 91bc3c398fb3c146 at term 7"}"#,
+    ),
+    (
+        Source::ControlPlane,
+        r#"E0512 10:11:12.130045       1 status.go:71] apiserver received an error that is not an metav1.Status: rpctypes.EtcdError{code:0xe, desc:"etcdserver: leader changed"}"#,
+    ),
     (Source::Systemd, "kubelet.service: Deactivated successfully."),
     (Source::Systemd, "Stopped kubelet: The Kubernetes Node Agent."),
     (Source::Systemd, "kubelet.service: Scheduled restart job, restart counter is at 1."),
