@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod diagnose;
 pub mod facts;
 pub mod model;
+pub mod node;
 pub mod page;
 pub mod record;
 pub mod render;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nodewhy_diagnosis::facts::{Record, schema as fact};
-use nodewhy_diagnosis::{Facts, Missing};
+use nodewhy_diagnosis::{Facts, Missing, node};
 
 use super::support::{blocking, eviction_hard, failed, not_applicable};
 use super::{Check, Look, Stage, quantity};
@@ -51,9 +51,7 @@ fn both<A, B>(a: Result<A, Missing>, b: Result<B, Missing>) -> Result<(A, B), Mi
 }
 
 fn kilobytes(meminfo: &str, name: &str) -> Result<i64, Missing> {
-    let value =
-        meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().strip_suffix("kB")?.trim().parse::<i64>().ok());
-    value.and_then(|value| value.checked_mul(1024)).ok_or_else(|| failed(format!("/proc/meminfo has no usable {name} line")))
+    node::kilobytes(meminfo, name).ok_or_else(|| failed(format!("/proc/meminfo has no usable {name} line")))
 }
 
 /// Capacity less the working set of the root cgroup (pkg/kubelet/eviction, cAdvisor). On cgroup v1 the root has its own counters; on v2 its usage is

@@ -22,7 +22,6 @@ mod node;
 mod pids;
 mod pods;
 mod port;
-mod quantity;
 mod runtime;
 mod shutdown;
 mod static_pods;
@@ -39,6 +38,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nodewhy_diagnosis::Facts;
+use nodewhy_diagnosis::node::quantity;
 
 use crate::host::Host;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nodewhy_diagnosis::Facts;
-use nodewhy_diagnosis::facts::{Record, schema as fact};
+use nodewhy_diagnosis::facts::schema as fact;
+use nodewhy_diagnosis::node::{fstab_swaps, swaps_in_use};
 
 use super::support::{blocking, failed, put};
 use super::{Check, Look, Stage};
@@ -28,7 +29,7 @@ pub(super) const CHECK: Check = Check {
 
 fn look_at(look: &Look, facts: &mut Facts) {
     match look.host.read_text("/proc/swaps") {
-        Ok(text) => match in_use(&text) {
+        Ok(text) => match swaps_in_use(&text) {
             Some(devices) => facts.set(fact::SWAP_DEVICES, look.began_at, devices),
             None => facts.miss(fact::SWAP_DEVICES, look.began_at, failed("/proc/swaps is not in the form of proc(5)")),
         },
@@ -48,50 +49,6 @@ pub(super) fn absent_is_empty(text: Result<String, ReadError>) -> Result<String,
         Err(error) if error.is_absence() => Ok(String::new()),
         other => other,
     }
-}
-
-/// `None` if any line is not one of the kernel's: half a list would read as less swap than there is.
-fn in_use(text: &str) -> Option<Vec<Record>> {
-    let mut lines = text.lines();
-    if !lines.next()?.starts_with("Filename") {
-        return None;
-    }
-    lines.filter(|line| !line.trim().is_empty()).map(device).collect()
-}
-
-fn device(line: &str) -> Option<Record> {
-    // The path may hold escaped spaces only (\040), so the fields are those that white space parts. Sizes are in KiB.
-    let mut fields = line.split_whitespace();
-    let (path, kind) = (fields.next()?, fields.next()?);
-    let (size, used): (i64, i64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some(
-        Record::new()
-            .with("path", unescape(path))
-            .with("kind", kind.to_owned())
-            .with("size_bytes", size.checked_mul(1024)?)
-            .with("used_bytes", used.checked_mul(1024)?),
-    )
-}
-
-/// Octal escapes as the kernel and fstab(5) write them.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-}
-
-/// Lines that swapon -a and systemd-fstab-generator act on: type swap, without noauto.
-pub(super) fn fstab_swaps(text: &str) -> Vec<Record> {
-    let numbered = text.lines().zip(1_i64..);
-    numbered.filter_map(|(line, number)| Some(fstab_swap(line)?.with("line", number).with("text", line.trim().to_owned()))).collect()
-}
-
-fn fstab_swap(line: &str) -> Option<Record> {
-    let mut fields = line.split_whitespace();
-    let device = fields.next().filter(|field| !field.starts_with('#'))?;
-    let _mount_point = fields.next()?;
-    if fields.next()? != "swap" || fields.next().is_some_and(|options| options.split(',').any(|option| option == "noauto")) {
-        return None;
-    }
-    Some(Record::new().with("device", unescape(device)))
 }
 
 /// Swap units that somebody wrote by hand or a package brought; what the fstab generator makes lies in /run/systemd/generator and is told by its line.

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nodewhy_diagnosis::node::mountinfo;
+pub use nodewhy_diagnosis::node::{Mount, Space, mount_of};
 use nodewhy_diagnosis::{Missing, MissingKind};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -21,26 +23,6 @@ use super::files::{ReadError, os_words};
 /// The table of mounts as PID 1 sees it.
 const MOUNTS: &str = "/proc/1/mountinfo";
 
-/// A line of mountinfo (proc(5)).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// Where.
-    pub point: PathBuf,
-    /// What: a device or a name.
-    pub source: String,
-    /// File system type.
-    pub fstype: String,
-    /// `major:minor`: equal for two mounts of one file system.
-    pub device: String,
-    /// Read-only by this mount or by the file system itself (errors=remount-ro).
-    pub read_only: bool,
-    /// The option by which ext4 says that it takes no writes any more although it is mounted `rw` (6.15 and later).
-    pub stopped: Option<&'static str>,
-}
-
-/// Options of [`Mount::stopped`]: fs/ext4/super.c _ext4_show_options.
-const STOPPED: [&str; 2] = ["emergency_ro", "shutdown"];
-
 /// How a file system answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -48,19 +30,6 @@ pub struct Answer {
     pub space: Result<Space, Missing>,
     /// A look at the directory itself fails with EIO: the device is gone, or the file system was shut down.
     pub gives_io_errors: bool,
-}
-
-/// Space of a file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space {
-    /// Bytes in all.
-    pub size_bytes: i64,
-    /// Bytes that users without privilege may still take, as the kubelet counts.
-    pub available_bytes: i64,
-    /// Inodes in all; 0 where the file system has no fixed number (btrfs).
-    pub inodes: i64,
-    /// Inodes left.
-    pub inodes_free: i64,
 }
 
 /// Looks at file systems that have not come back yet, so that a dead one costs one thread and not one more at each look.
@@ -118,7 +87,7 @@ impl Host {
     /// # Errors
     /// /proc/1/mountinfo cannot be read; it takes CAP_SYS_PTRACE for another than root.
     pub fn mounts(&self) -> Result<Vec<Mount>, ReadError> {
-        Ok(self.read_text(MOUNTS)?.lines().filter_map(parse).collect())
+        Ok(mountinfo(&self.read_text(MOUNTS)?))
     }
 
     /// How the file system that a path is on answers. One that does not is told as hung, and not asked again until it does.
@@ -175,69 +144,11 @@ async fn bounded<T: Send + 'static>(
     }
 }
 
-/// The mount a path lies on: the longest mount point above it, and of several there the last, which covers the others.
-pub fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
-    mounts.iter().filter(|mount| path.starts_with(&mount.point)).max_by_key(|mount| mount.point.components().count())
-}
-
-/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
-fn parse(line: &str) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut fields = before.split(' ').skip(2);
-    let device = fields.next()?.to_owned();
-    let (point, options) = (fields.nth(1)?, fields.next()?);
-    let mut rest = after.split(' ');
-    let (fstype, source, super_options) = (rest.next()?, rest.next()?, rest.next()?);
-    let read_only = [options, super_options].iter().any(|options| options.split(',').any(|option| option == "ro"));
-    let stopped =
-        STOPPED.into_iter().find(|stopped| fstype.starts_with("ext") && super_options.split(',').any(|option| option == *stopped));
-    Some(Mount { point: unescape(point).into(), source: unescape(source), fstype: fstype.to_owned(), device, read_only, stopped })
-}
-
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
 
     use super::*;
-
-    const TABLE: &str = "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n\
-        23 22 0:21 / /proc rw,nosuid - proc proc rw\n\
-        30 22 254:17 / /var/lib/kubelet rw,relatime - ext4 /dev/vdb1 ro,errors=remount-ro\n\
-        31 22 254:33 / /mnt/with\\040space ro,relatime - xfs /dev/vdc1 rw\n\
-        32 22 254:49 / /var/lib/kubelet rw - ext4 /dev/vdd1 rw\n\
-        garbage\n33 22 0:1 / /cut rw";
-
-    fn mounts() -> Vec<Mount> {
-        TABLE.lines().filter_map(parse).collect()
-    }
-
-    #[test]
-    fn read_only_is_said_by_mount_or_file_system() {
-        let all = mounts();
-        assert_eq!(all.iter().map(|mount| mount.read_only).collect::<Vec<_>>(), [false, false, true, true, false]);
-        assert_eq!(all[3].point, Path::new("/mnt/with space"));
-    }
-
-    #[test]
-    fn an_ext4_that_stopped_writing_says_so() {
-        let line = |options: &str| format!("30 22 8:17 / /var rw - ext4 /dev/sdb1 rw,{options}");
-        assert_eq!(parse(&line("errors=remount-ro,emergency_ro")).unwrap().stopped, Some("emergency_ro"));
-        assert_eq!(parse(&line("shutdown")).unwrap().stopped, Some("shutdown"));
-        assert_eq!(parse(&line("errors=remount-ro")).unwrap().stopped, None);
-    }
-
-    #[test]
-    fn a_path_lies_on_the_deepest_and_latest_mount() {
-        let all = mounts();
-        let source = |path: &str| mount_of(&all, Path::new(path)).unwrap().source.clone();
-        assert_eq!(source("/var/lib/kubelet/pods"), "/dev/vdd1");
-        assert_eq!(source("/var/lib/kubelet-other"), "/dev/vda1");
-        assert_eq!(source("/"), "/dev/vda1");
-    }
 
     #[tokio::test]
     async fn a_hung_file_system_is_told_and_not_asked_twice() {

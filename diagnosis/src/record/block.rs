@@ -1,5 +1,7 @@
 //! Journal entries that span lines: journalctl -o export and -o verbose.
 
+use jiff::Timestamp;
+
 use super::time::{self, Clock};
 use super::{JournalFields, MAX_MESSAGE, Spoken, clip};
 
@@ -42,6 +44,11 @@ impl Entry {
             _ => return,
         };
         clip(value, MAX_FIELD).clone_into(field);
+    }
+
+    /// The time, where it did not come in journald's own field.
+    pub(super) fn date(&mut self, at: Option<Timestamp>) {
+        self.wall = at.map(time::Stamp::Exact);
     }
 
     pub(super) fn spoken(&self, clock: &mut Clock) -> Spoken<'_> {

@@ -1,6 +1,8 @@
-//! Lines that are one JSON object: journalctl -o json, docker's json-file, and programs that log JSON themselves.
+//! Lines that are one JSON object: journalctl -o json, docker's json-file, what log shippers and clouds wrap lines in, and programs that
+//! log JSON themselves.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use super::block::Entry;
@@ -10,37 +12,152 @@ use super::time::{self, Stamp};
 pub(super) enum Json {
     /// A journal entry.
     Entry(Box<Entry>),
-    /// A line within (docker).
-    Wrapped {
-        /// The line as the program wrote it.
-        line: String,
-        /// When docker read it.
-        at: Option<Timestamp>,
-    },
+    /// A line within, or several.
+    Wrapped(Wrapped),
     /// A program's own JSON (etcd, a kubelet with --logging-format=json): signs see it as it stands.
     Raw {
+        /// It, where it was part of something larger.
+        text: Option<String>,
         /// Its time.
         at: Option<Timestamp>,
     },
 }
 
-pub(super) fn parse(line: &str) -> Option<Json> {
-    let Value::Object(fields) = serde_json::from_str(line).ok()? else { return None };
-    if fields.contains_key("MESSAGE") || fields.contains_key("__CURSOR") {
-        return Some(Json::Entry(Box::new(entry(&fields))));
+/// A line that something carried (docker, a log shipper, a cloud's export).
+#[derive(Debug, Default)]
+pub(super) struct Wrapped {
+    /// As the program wrote it.
+    pub(super) text: String,
+    /// When the carrier read it.
+    pub(super) at: Option<Timestamp>,
+    /// The unit or the container, if the carrier says so.
+    pub(super) speaker: String,
+    /// The node, if the carrier says so.
+    pub(super) host: String,
+}
+
+impl Wrapped {
+    /// What is known of every line in it.
+    pub(super) fn named(&self) -> Self {
+        Self { text: String::new(), at: self.at, speaker: self.speaker.clone(), host: self.host.clone() }
     }
-    if let Some(Value::String(line)) = fields.get("log") {
-        return Some(Json::Wrapped { line: line.clone(), at: fields.get("time").and_then(moment) });
+}
+
+/// So many objects of one line are read.
+const MAX_OBJECTS: usize = 4096;
+/// So deep they may lie.
+const MAX_DEPTH: usize = 6;
+
+/// Where carriers put a line: journald's exports, docker and fluentd, Elastic, Google (`textPayload`), Graylog.
+const LINE: [&str; 5] = ["log", "message", "textPayload", "@message", "short_message"];
+const TIME: [&str; 6] = ["@timestamp", "time", "timestamp", "ts", "@ingestionTime", "ingestionTime"];
+/// Who spoke: Elastic's journalbeat and filebeat, fluentd's Kubernetes filter, syslog's.
+const SPEAKER: [&str; 11] = [
+    "_SYSTEMD_UNIT",
+    "systemd.unit",
+    "SYSLOG_IDENTIFIER",
+    "syslog.identifier",
+    "kubernetes.container_name",
+    "kubernetes.container.name",
+    "container_name",
+    "process.name",
+    "program",
+    "ident",
+    "appname",
+];
+const HOST: [&str; 7] = ["_HOSTNAME", "kubernetes.host", "kubernetes.node.name", "host.name", "host.hostname", "hostname", "host"];
+
+/// The objects of a line; none if it is not JSON.
+pub(super) fn parse(line: &str) -> Vec<Json> {
+    let mut found = Vec::new();
+    if let Ok(value) = serde_json::from_str(line) {
+        match value {
+            // The object itself, so that a program's own JSON stays as it stands.
+            Value::Object(fields) => objects(fields, 0, true, &mut found),
+            Value::Array(items) => several(items, 0, &mut found),
+            _ => {}
+        }
     }
-    let at = ["ts", "time", "timestamp"].iter().find_map(|name| fields.get(*name)).and_then(moment);
-    Some(Json::Raw { at })
+    found
+}
+
+fn several(items: Vec<Value>, depth: usize, found: &mut Vec<Json>) {
+    for item in items {
+        match item {
+            Value::Object(fields) => objects(fields, depth + 1, false, found),
+            Value::Array(items) if depth < MAX_DEPTH => several(items, depth + 1, found),
+            _ => {}
+        }
+    }
+}
+
+fn objects(fields: Map<String, Value>, depth: usize, whole: bool, found: &mut Vec<Json>) {
+    if found.len() >= MAX_OBJECTS {
+        return;
+    }
+    let mut flat = Map::new();
+    flatten("", &fields, 0, &mut flat);
+    match of(&flat) {
+        Some(json) => found.push(json),
+        None if fields.contains_key("msg") || fields.contains_key("level") => {
+            let text = if whole { None } else { serde_json::to_string(&fields).ok() };
+            found.push(Json::Raw { text, at: first(&flat, &TIME).and_then(moment) });
+        }
+        // A collection: CloudWatch's `events`, Elastic's `hits.hits`, Azure's `value`.
+        None if depth < MAX_DEPTH => {
+            let before = found.len();
+            for value in fields.into_iter().map(|(_, value)| value) {
+                match value {
+                    Value::Array(items) => several(items, depth + 1, found),
+                    Value::Object(fields) => objects(fields, depth + 1, false, found),
+                    _ => {}
+                }
+            }
+            if whole && found.len() == before {
+                found.push(Json::Raw { text: None, at: first(&flat, &TIME).and_then(moment) });
+            }
+        }
+        None => {}
+    }
+}
+
+fn flatten(prefix: &str, fields: &Map<String, Value>, depth: usize, flat: &mut Map<String, Value>) {
+    for (name, value) in fields {
+        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Object(fields) if depth < MAX_DEPTH => flatten(&path, fields, depth + 1, flat),
+            value => {
+                flat.insert(path, value.clone());
+            }
+        }
+    }
+}
+
+/// What an object's fields, by their dotted paths, make: a journal entry, a carried line, or neither.
+pub(super) fn of(flat: &Map<String, Value>) -> Option<Json> {
+    if first(flat, &["MESSAGE", "__CURSOR"]).is_some() {
+        return Some(Json::Entry(Box::new(entry(flat))));
+    }
+    // A program's own JSON may have `message` beside `msg`.
+    let Value::String(text) = first(flat, &LINE).filter(|_| !flat.contains_key("msg"))? else { return None };
+    let word = |paths| first(flat, paths).and_then(Value::as_str).unwrap_or("").to_owned();
+    let at = first(flat, &TIME).and_then(moment);
+    Some(Json::Wrapped(Wrapped { text: text.clone(), at, speaker: word(&SPEAKER), host: word(&HOST) }))
+}
+
+/// The first of these paths that is there, at the top or beneath what a carrier wrapped around it (`_source`, `jsonPayload`, `fields`).
+fn first<'a>(flat: &'a Map<String, Value>, paths: &[&str]) -> Option<&'a Value> {
+    const AROUND: [&str; 4] = ["_source", "jsonPayload", "fields", "journald"];
+    paths.iter().find_map(|path| flat.get(*path).or_else(|| AROUND.iter().find_map(|around| flat.get(&format!("{around}.{path}")))))
 }
 
 fn entry(fields: &Map<String, Value>) -> Entry {
     let mut entry = Entry::default();
-    for (name, value) in fields {
+    for (path, value) in fields {
+        let name = path.rsplit('.').next().unwrap_or(path);
         match value {
             Value::String(text) => entry.set(name, text),
+            Value::Number(number) => entry.set(name, &number.to_string()),
             // Not UTF-8: journald gives the bytes as numbers.
             Value::Array(bytes) => {
                 let bytes: Vec<u8> = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
@@ -49,21 +166,27 @@ fn entry(fields: &Map<String, Value>) -> Entry {
             _ => {}
         }
     }
+    entry.date(first(fields, &TIME).and_then(moment));
     entry
 }
 
 fn moment(value: &Value) -> Option<Timestamp> {
     match value {
+        Value::String(text) if text.len() > 12 && text.bytes().all(|byte| byte.is_ascii_digit()) => since_1970(text.parse().ok()?),
+        // Those who carry lines write UTC where they write no zone.
         Value::String(text) => match time::iso(text)?.0 {
             Stamp::Exact(at) => Some(at),
-            _ => None,
+            Stamp::Local(local) => TimeZone::UTC.to_timestamp(local).ok(),
+            Stamp::Yearless { .. } => None,
         },
-        // Seconds (zap's default) or, in component-base's JSON format, milliseconds since 1970.
-        Value::Number(number) => {
-            let number = number.as_f64()?;
-            let seconds = if number > 1e11 { number / 1000.0 } else { number };
-            (seconds > 0.0 && seconds < 1e11).then(|| Timestamp::from_microsecond((seconds * 1e6) as i64).ok())?
-        }
+        Value::Number(number) => since_1970(number.as_f64()?),
         _ => None,
     }
+}
+
+/// Seconds (zap's default), milliseconds (component-base's JSON, CloudWatch), micro- or nanoseconds, by their size.
+fn since_1970(number: f64) -> Option<Timestamp> {
+    let seconds =
+        [1e17, 1e14, 1e11].iter().zip([1e9, 1e6, 1e3]).find(|(over, _)| number > **over).map_or(number, |(_, unit)| number / unit);
+    (seconds > 0.0 && seconds < 1e11).then(|| Timestamp::from_microsecond((seconds * 1e6) as i64).ok())?
 }

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::utf16::Utf16;
+
 /// Cuts a stream of bytes into lines without holding more than one bounded line: what is too long is cut and counted, what is not
 /// UTF-8 is replaced and counted. No I/O: the caller feeds chunks.
 #[derive(Debug)]
 pub struct Lines {
+    utf16: Utf16,
     held: Vec<u8>,
     /// Bytes of the present line that were not kept.
     cut: u64,
@@ -36,21 +39,30 @@ impl Default for Lines {
 impl Lines {
     /// Ordinary lines keep so many bytes: a message and room for what stands before it.
     const MAX_LINE: usize = super::MAX_MESSAGE + 512;
-    /// A line that is one JSON object is useless when cut.
-    const MAX_JSON_LINE: usize = 64 << 10;
+    /// A line that is one JSON object is useless when cut; a quoted one may hold many lines.
+    const MAX_JSON_LINE: usize = 256 << 10;
 
     /// At the beginning of the stream.
     pub fn new() -> Self {
-        Self { held: Vec::new(), cut: 0, stats: LineStats::default() }
+        Self { utf16: Utf16::default(), held: Vec::new(), cut: 0, stats: LineStats::default() }
     }
 
     /// Takes the next bytes and hands out every line that is complete.
-    pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&str)) {
+    pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         self.stats.bytes += bytes.len() as u64;
+        if self.utf16.passes() {
+            return self.cut(bytes, &mut each);
+        }
+        let mut text = Vec::new();
+        self.utf16.feed(bytes, &mut text);
+        self.cut(&text, &mut each);
+    }
+
+    fn cut(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&str)) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end);
             self.hold(line);
-            self.hand_out(&mut each);
+            self.hand_out(each);
             bytes = &rest[1..];
         }
         self.hold(bytes);
@@ -58,6 +70,9 @@ impl Lines {
 
     /// Hands out a last line that no line end follows.
     pub fn finish(&mut self, mut each: impl FnMut(&str)) {
+        let mut text = Vec::new();
+        self.utf16.finish(&mut text);
+        self.cut(&text, &mut each);
         if !self.held.is_empty() || self.cut > 0 {
             self.hand_out(&mut each);
         }
@@ -70,7 +85,7 @@ impl Lines {
 
     fn hold(&mut self, bytes: &[u8]) {
         let first = self.held.first().or_else(|| bytes.first());
-        let max = if first == Some(&b'{') { Self::MAX_JSON_LINE } else { Self::MAX_LINE };
+        let max = if first.is_some_and(|byte| matches!(byte, b'{' | b'[' | b'"')) { Self::MAX_JSON_LINE } else { Self::MAX_LINE };
         let kept = bytes.len().min(max.saturating_sub(self.held.len()));
         self.held.extend_from_slice(&bytes[..kept]);
         self.cut += (bytes.len() - kept) as u64;

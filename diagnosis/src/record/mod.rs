@@ -1,15 +1,21 @@
 //! Log records: one journal entry or one line of a saved log, parsed but not judged.
 
 mod block;
+mod clean;
+mod head;
 mod journal;
 mod json;
 mod klog;
 mod lines;
 mod logfmt;
+mod odd;
 pub(crate) mod pod;
+mod pretty;
+mod section;
 mod source;
 mod text;
 mod time;
+mod utf16;
 
 use jiff::Timestamp;
 
@@ -40,6 +46,14 @@ pub struct LogRecord<'a> {
     pub message: &'a str,
     /// Position in the journal, for evidence; empty elsewhere.
     pub cursor: &'a str,
+}
+
+/// A time that says its zone: ISO, with or without a weekday before it (`Sun 2026-11-22 00:54:49 UTC`).
+pub fn moment_of(text: &str) -> Option<Timestamp> {
+    match head::leading_stamp(text.trim_start())?.0 {
+        time::Stamp::Exact(at) => Some(at),
+        _ => None,
+    }
 }
 
 /// The beginning of a text, at most `max` bytes, cut on a character boundary.

@@ -1,22 +1,37 @@
-//! Lines of saved logs: journalctl in its output modes, syslog, dmesg, klog, logfmt, docker and CRI log files, in any mix.
+//! Lines of saved logs: journalctl in its output modes, syslog, dmesg, klog, logfmt, docker and CRI log files, what shippers and clouds
+//! wrap them in, in any mix, and however they were copied and quoted.
+
+use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::block::{Block, Taken};
-use super::json::{self, Json};
+use super::block::{Block, Entry, Taken};
+use super::head::{self, Head, kernel_message, unit_spoken_of};
+use super::json::{self, Json, Wrapped};
+use super::odd::{self, after_mark, in_quotes, is_mark, unquoted};
+use super::pretty::{Laid, Pretty};
+use super::section::{self, Section};
 use super::time::{self, Clock, Stamp};
-use super::{Klog, LogRecord, Logfmt, Source};
+use super::{Klog, LogRecord, Logfmt, Source, clean};
 
 /// Turns lines of any supported format into records; remembers what it must from line to line (a full date seen, a half-read block).
 #[derive(Debug)]
 pub struct LineParser {
     clock: Clock,
     block: Block,
-    /// A line whose colours were taken out.
+    pretty: Pretty,
+    queue: VecDeque<Item>,
+    /// A line as it was before a terminal or a web page got hold of it.
     bare: String,
-    /// A line that was wrapped in JSON.
-    inner: String,
+    /// Lines that something carried.
+    carried: Wrapped,
+    /// Who speaks where a line does not say; empty if nobody knows.
+    speaker: String,
+    /// The speaker of the file, to go back to.
+    file: String,
+    /// A part of a dump that is no log.
+    mute: bool,
 }
 
 /// What a line turned out to be.
@@ -41,10 +56,46 @@ pub struct Spoken<'a> {
     pub headed: bool,
 }
 
+/// What a line holds: where its text lies, so that nothing is copied that need not be.
+enum Step {
+    Nothing,
+    /// The block's entry.
+    Entry,
+    /// A line; in `bare` if true.
+    Line(bool, std::ops::Range<usize>),
+    /// What waits in the queue.
+    Queued,
+}
+
+/// What a line may hold several of.
+#[derive(Debug)]
+enum Item {
+    Entry(Box<Entry>),
+    Line(Wrapped),
+}
+
 impl LineParser {
     /// `read_at` supplies the year that most formats leave out: a line is never in its future. `zone` is for times that name none.
     pub fn new(read_at: Timestamp, zone: TimeZone) -> Self {
-        Self { clock: Clock::new(read_at, zone), block: Block::default(), bare: String::new(), inner: String::new() }
+        Self {
+            clock: Clock::new(read_at, zone),
+            block: Block::default(),
+            pretty: Pretty::default(),
+            queue: VecDeque::new(),
+            bare: String::new(),
+            carried: Wrapped::default(),
+            speaker: String::new(),
+            file: String::new(),
+            mute: false,
+        }
+    }
+
+    /// Who speaks where a line does not say: a program's or a unit's name.
+    #[must_use]
+    pub fn spoken_by(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.speaker);
+        name.clone_into(&mut self.file);
+        self
     }
 
     /// Whether a time was read that named no zone.
@@ -52,56 +103,186 @@ impl LineParser {
         self.clock.guessed_zone
     }
 
-    /// Parses one line without its line end.
+    /// Parses one line without its line end. Of a line that holds several (JSON that wraps them) this is the first; [`Self::each`] gives all.
     pub fn parse<'a>(&'a mut self, line: &'a str) -> ParsedLine<'a> {
-        let Self { clock, block, bare, inner } = self;
-        match block.take(line) {
-            Taken::No => {}
-            Taken::Field => return ParsedLine::Skip,
-            Taken::Complete => return block.entry().map_or(ParsedLine::Skip, |entry| ParsedLine::Record(entry.spoken(clock))),
+        match self.step(line) {
+            Step::Nothing => ParsedLine::Skip,
+            Step::Entry => self.entry(),
+            Step::Line(bare, range) => self.line(line, bare, range),
+            Step::Queued => self.next_queued().unwrap_or(ParsedLine::Skip),
         }
-        let line = if line.contains('\u{1b}') { without_colours(line, bare) } else { line };
-        let text = unquoted(line);
-        if is_mark(text) {
-            return ParsedLine::Skip;
-        }
-        if text.starts_with('{') {
-            return match json::parse(text) {
-                Some(Json::Entry(entry)) => ParsedLine::Record(block.keep(*entry).spoken(clock)),
-                Some(Json::Wrapped { line, at }) => {
-                    *inner = line;
-                    ParsedLine::Record(plain(clock, inner.trim_end_matches(['\n', '\r']), at))
+    }
+
+    /// Parses one line without its line end and hands out every record in it.
+    pub fn each(&mut self, line: &str, mut each: impl FnMut(Spoken<'_>)) {
+        let mut give = |parsed: ParsedLine<'_>| {
+            if let ParsedLine::Record(spoken) = parsed {
+                each(spoken);
+            }
+        };
+        match self.step(line) {
+            Step::Nothing => {}
+            Step::Entry => give(self.entry()),
+            Step::Line(bare, range) => give(self.line(line, bare, range)),
+            Step::Queued => {
+                while let Some(parsed) = self.next_queued() {
+                    give(parsed);
                 }
-                Some(Json::Raw { at }) => ParsedLine::Record(plain(clock, text, at)),
-                None => ParsedLine::Record(plain(clock, text, None)),
-            };
+            }
         }
-        ParsedLine::Record(plain(clock, text, None))
     }
 
     /// A last block that no line ended. Call once, after the last line.
     pub fn finish(&mut self) -> ParsedLine<'_> {
         self.block.end();
-        match self.block.entry() {
-            Some(entry) => ParsedLine::Record(entry.spoken(&mut self.clock)),
-            None => ParsedLine::Skip,
+        if self.block.entry().is_some() {
+            return self.entry();
         }
+        if let Some(json) = self.pretty.end() {
+            self.queue.clear();
+            self.queue_json(json, "");
+        }
+        self.next_queued().unwrap_or(ParsedLine::Skip)
+    }
+
+    fn step(&mut self, line: &str) -> Step {
+        match self.block.take(line) {
+            Taken::No => {}
+            Taken::Field => return Step::Nothing,
+            Taken::Complete => return if self.block.entry().is_some() { Step::Entry } else { Step::Nothing },
+        }
+        self.queue.clear();
+        let bare = !clean::is_clean(line);
+        if bare {
+            clean::clean(line, &mut self.bare);
+        }
+        let whole = if bare { self.bare.as_str() } else { line };
+        let text = unquoted(whole);
+        match text.as_bytes().first() {
+            // The kernel's lines begin with a bracket too.
+            Some(b'[') if !text.starts_with("[{") && text.trim_end() != "[" => {}
+            Some(b'0'..=b'9') if !self.pretty.reads_bytes() => {}
+            Some(b'"' | b'{' | b'[' | b'}' | b']' | b'0'..=b'9') => {
+                let text = text.to_owned();
+                if let Some(step) = self.structured(&text) {
+                    return step;
+                }
+            }
+            Some(b'=') => {
+                if let Some(section) = section::begins(text) {
+                    self.mute = section == Section::NoLog;
+                    let speaker = if let Section::Of(name) = section { name } else { "" };
+                    self.speaker = if speaker.is_empty() { self.file.clone() } else { speaker.to_owned() };
+                    return Step::Nothing;
+                }
+            }
+            _ => {}
+        }
+        let whole = if bare { self.bare.as_str() } else { line };
+        let text = unquoted(whole);
+        if self.mute || is_mark(text) {
+            return Step::Nothing;
+        }
+        if let Some(text) = in_quotes(text).or_else(|| odd::is_escaped(text).then(|| odd::unescaped(text.trim_start_matches('"')))) {
+            self.queue_lines(Wrapped { text, ..Wrapped::default() });
+            return Step::Queued;
+        }
+        Step::Line(bare, whole.len() - text.len()..whole.len())
+    }
+
+    /// JSON, on one line or laid out over several.
+    fn structured(&mut self, text: &str) -> Option<Step> {
+        let line = text.trim_end().trim_end_matches(',');
+        if (line.starts_with('{') && line.len() > 1 && line.ends_with('}')) || line.starts_with("[{") && line.ends_with(']') {
+            let found = json::parse(line);
+            if !found.is_empty() {
+                found.into_iter().for_each(|json| self.queue_json(json, line));
+                return Some(Step::Queued);
+            }
+        }
+        match self.pretty.take(text) {
+            Laid::No => None,
+            Laid::Part => Some(Step::Nothing),
+            Laid::Complete(json) => {
+                self.queue_json(json, "");
+                Some(Step::Queued)
+            }
+        }
+    }
+
+    fn queue_json(&mut self, json: Json, line: &str) {
+        match json {
+            Json::Entry(entry) => self.queue.push_back(Item::Entry(entry)),
+            Json::Wrapped(wrapped) => self.queue_lines(wrapped),
+            Json::Raw { text, at } => {
+                let text = text.unwrap_or_else(|| line.to_owned());
+                self.queue.push_back(Item::Line(Wrapped { text, at, ..Wrapped::default() }));
+            }
+        }
+    }
+
+    fn queue_lines(&mut self, wrapped: Wrapped) {
+        for line in wrapped.text.split(['\n', '\r']).filter(|line| !is_mark(unquoted(line))) {
+            self.queue.push_back(Item::Line(Wrapped { text: line.to_owned(), at: wrapped.at, ..wrapped.named() }));
+        }
+    }
+
+    fn next_queued(&mut self) -> Option<ParsedLine<'_>> {
+        match self.queue.pop_front()? {
+            Item::Entry(entry) => Some(ParsedLine::Record(self.block.keep(*entry).spoken(&mut self.clock))),
+            Item::Line(wrapped) => {
+                self.carried = wrapped;
+                let Wrapped { text, at, speaker, host } = &self.carried;
+                let speaker = if speaker.is_empty() { &self.speaker } else { speaker };
+                Some(ParsedLine::Record(plain(&mut self.clock, unquoted(text), &Around { at: *at, speaker, host })))
+            }
+        }
+    }
+
+    fn entry(&mut self) -> ParsedLine<'_> {
+        self.block.entry().map_or(ParsedLine::Skip, |entry| ParsedLine::Record(entry.spoken(&mut self.clock)))
+    }
+
+    fn line<'a>(&'a mut self, line: &'a str, bare: bool, range: std::ops::Range<usize>) -> ParsedLine<'a> {
+        let Self { clock, bare: cleaned, speaker, .. } = self;
+        let text = if bare { &cleaned[range] } else { &line[range] };
+        ParsedLine::Record(plain(clock, text, &Around { at: None, speaker, host: "" }))
     }
 }
 
-/// What stands before a message.
-#[derive(Default)]
-struct Head<'a> {
-    stamp: Option<Stamp>,
+/// What is known of a line beside itself.
+struct Around<'a> {
+    at: Option<Timestamp>,
+    /// Who speaks if the line does not say.
+    speaker: &'a str,
     host: &'a str,
-    name: &'a str,
-    pid: Option<u32>,
-    kernel: bool,
-    priority: Option<u8>,
 }
 
-fn plain<'a>(clock: &mut Clock, line: &'a str, carried: Option<Timestamp>) -> Spoken<'a> {
-    let (mut head, message) = split_head(line);
+fn plain<'a>(clock: &mut Clock, line: &'a str, around: &Around<'a>) -> Spoken<'a> {
+    let (mut head, message) = head::split(line);
+    let silent = head.name.is_empty() && !head.kernel;
+    if silent && head.stamp.is_none() && Klog::parse(message).is_none() && Logfmt::parse(message).is_none() {
+        if let Some((speaker, rest)) = after_mark(line) {
+            let speaker = if speaker.is_empty() { around.speaker } else { speaker };
+            return headed(clock, head::split(rest), &Around { speaker, ..*around });
+        }
+    } else if silent && Klog::parse(message).is_none() {
+        // The name of a stream between time and line.
+        if let Some((speaker, rest)) = after_mark(message) {
+            let speaker = if speaker.is_empty() { around.speaker } else { speaker };
+            head.name = "";
+            return headed(clock, (head, rest), &Around { speaker, ..*around });
+        }
+    }
+    headed(clock, (head, message), around)
+}
+
+fn headed<'a>(clock: &mut Clock, (mut head, message): (Head<'a>, &'a str), around: &Around<'a>) -> Spoken<'a> {
+    let own = head.kernel || !head.name.is_empty();
+    if !own {
+        head.name = around.speaker;
+        head.kernel = head.name == "kernel";
+    }
     let mut source = if head.kernel { Source::Kernel } else { Source::of(head.name) };
     let message = match source {
         Source::Kernel => kernel_message(message),
@@ -111,26 +292,27 @@ fn plain<'a>(clock: &mut Clock, line: &'a str, carried: Option<Timestamp>) -> Sp
         source = Source::Other; // A user's manager.
     }
     let mut unit = head.name;
-    if head.name.ends_with(".service") && head.stamp.is_none() && head.pid.is_none() {
+    if own && head.name.ends_with(".service") && head.stamp.is_none() && head.pid.is_none() {
         source = Source::Systemd; // PID 1's words whose prefix was lost: `kubelet.service: Main process exited`.
     } else if source == Source::Systemd {
         unit = unit_spoken_of(message);
     }
     let klog = Klog::parse(message);
     let logfmt = Logfmt::parse(message);
-    let own = own_stamp(klog.as_ref(), logfmt.as_ref());
-    let headed = head.stamp.is_some() || !head.name.is_empty() || head.kernel || klog.is_some() || logfmt.is_some();
+    let stamp_of_its_own = own_stamp(klog.as_ref(), logfmt.as_ref());
+    let headed = head.stamp.is_some() || own || klog.is_some() || logfmt.is_some();
     // A full date beats one without a year, the carrier's beats the program's own.
-    let stamp = match (head.stamp, own) {
+    let stamp = match (head.stamp, stamp_of_its_own) {
         (None | Some(Stamp::Yearless { .. }), Some(own @ Stamp::Exact(_))) => Some(own),
         (Some(stamp), _) => Some(stamp),
         (None, own) => own,
     };
-    let at = carried.or_else(|| stamp.and_then(|stamp| clock.resolve(stamp)));
+    let at = around.at.or_else(|| stamp.and_then(|stamp| clock.resolve(stamp)));
     head.priority = head.priority.or_else(|| logfmt.as_ref().and_then(Logfmt::priority));
     let pid = head.pid.or_else(|| klog.and_then(|klog| klog.stamp).map(|stamp| stamp.pid).filter(|&pid| pid > 0));
     let record = LogRecord { at, source, unit, priority: head.priority, klog, message, cursor: "" };
-    Spoken { record, host: head.host, pid, headed }
+    let host = if head.host.is_empty() { around.host } else { head.host };
+    Spoken { record, host, pid, headed }
 }
 
 fn own_stamp(klog: Option<&Klog<'_>>, logfmt: Option<&Logfmt<'_>>) -> Option<Stamp> {
@@ -138,183 +320,4 @@ fn own_stamp(klog: Option<&Klog<'_>>, logfmt: Option<&Logfmt<'_>>) -> Option<Sta
         return Some(Stamp::Yearless { month: stamp.month, day: stamp.day, micros: stamp.micros });
     }
     time::iso(logfmt?.time).map(|(stamp, _)| stamp)
-}
-
-fn split_head(line: &str) -> (Head<'_>, &str) {
-    let mut head = Head::default();
-    let mut rest = line;
-    if let Some((priority, after)) = angle_priority(rest) {
-        head.priority = Some(priority & 7);
-        rest = after;
-    }
-    if let Some((priority, after)) = dmesg_facility(rest) {
-        (head.kernel, head.priority, rest) = (true, priority, after);
-    }
-    if let Some((stamp, after)) = bracketed(rest) {
-        let speaker = tag(after.trim_start(), Strictness::PidOrKnown);
-        (head.kernel, head.stamp) = (speaker.is_none(), stamp);
-        rest = after;
-    } else if let Some((stamp, after)) = leading_stamp(rest) {
-        head.stamp = Some(stamp);
-        rest = after.trim_start_matches([' ', '\t', '|']);
-        if let Some((stamp, after)) = bracketed(rest) {
-            (head.kernel, rest) = (true, after);
-            head.stamp = head.stamp.or(stamp);
-        }
-        rest = without_cri(rest);
-    }
-    if head.kernel {
-        return (head, rest.trim_start_matches(' '));
-    }
-    let strictness = match head.stamp {
-        Some(Stamp::Yearless { .. }) => Strictness::Any,
-        _ => Strictness::PidOrKnown,
-    };
-    if let Some(tag) = tag(rest.trim_start(), strictness) {
-        (head.host, head.name, head.pid) = (tag.host, tag.name, tag.pid);
-        // PID 1's words without their prefix keep the unit's name.
-        let bare_unit = head.stamp.is_none() && tag.pid.is_none() && tag.name.ends_with(".service");
-        rest = if bare_unit { rest } else { tag.rest };
-    }
-    (head, rest.strip_prefix(' ').unwrap_or(rest))
-}
-
-/// Any time at the beginning: ISO, syslog, with a weekday before it (short-full), seconds since 1970 (short-unix).
-fn leading_stamp(text: &str) -> Option<(Stamp, &str)> {
-    if let Some(found) = time::iso(text).or_else(|| time::syslog(text)) {
-        return Some(found);
-    }
-    let (word, rest) = text.split_once(' ')?;
-    if let Some(at) = time::unix(word) {
-        return Some((Stamp::Exact(at), rest));
-    }
-    let weekday = word.len() <= 16 && word.chars().all(|c| c.is_alphabetic() || c == '.');
-    let (stamp, rest) = if weekday { time::iso(rest)? } else { return None };
-    // A zone's abbreviation other than UTC (CET) says too little: the caller's zone decides.
-    let zone = rest.trim_start().split(' ').next().unwrap_or("");
-    let is_zone = matches!(stamp, Stamp::Local(_)) && (2..=5).contains(&zone.len()) && zone.bytes().all(|byte| byte.is_ascii_uppercase());
-    Some((stamp, if is_zone { &rest.trim_start()[zone.len()..] } else { rest }))
-}
-
-/// `[ 1234.567890] `, `[Tue Nov 21 19:51:01 2023] `: the kernel's, by dmesg, or journalctl's short-monotonic.
-fn bracketed(text: &str) -> Option<(Option<Stamp>, &str)> {
-    let inner_and_rest = text.strip_prefix('[')?;
-    let end = inner_and_rest.bytes().take(48).position(|byte| byte == b']')?;
-    let (inner, rest) = (&inner_and_rest[..end], &inner_and_rest[end + 1..]);
-    let uptime = inner.trim_start().split([' ', '<']).next().unwrap_or("");
-    let (seconds, fraction) = uptime.split_once('.').unwrap_or(("", ""));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits(seconds) && digits(fraction) {
-        return Some((None, rest));
-    }
-    time::ctime(inner).map(|stamp| (Some(stamp), rest))
-}
-
-/// `<30>` of syslog, `<6>` of the kernel.
-fn angle_priority(text: &str) -> Option<(u8, &str)> {
-    let (digits, rest) = text.strip_prefix('<')?.split_once('>')?;
-    (digits.len() <= 3).then(|| digits.parse().ok())?.map(|priority| (priority, rest))
-}
-
-/// `kern  :err   : ` of dmesg -x.
-fn dmesg_facility(text: &str) -> Option<(Option<u8>, &str)> {
-    const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
-    let (facility, rest) = text.split_once(':')?;
-    let (level, rest) = rest.split_once(':')?;
-    if facility.trim_end() != "kern" {
-        return None;
-    }
-    let priority = LEVELS.iter().position(|known| *known == level.trim_end())?;
-    Some((Some(priority as u8), rest.trim_start_matches(' ')))
-}
-
-/// Without the `stderr F ` that CRI log files have between time and message.
-fn without_cri(text: &str) -> &str {
-    ["stdout F ", "stderr F ", "stdout P ", "stderr P "].iter().find_map(|mark| text.strip_prefix(mark)).unwrap_or(text)
-}
-
-/// The kernel's words without its own time, and without the empty tag some rsyslog templates leave (`kernel: : [12.3] `).
-fn kernel_message(message: &str) -> &str {
-    let message = message.strip_prefix(": ").unwrap_or(message).trim_start_matches(' ');
-    bracketed(message).map_or(message, |(_, rest)| rest.trim_start_matches(' '))
-}
-
-struct Tag<'a> {
-    host: &'a str,
-    name: &'a str,
-    pid: Option<u32>,
-    rest: &'a str,
-}
-
-/// What may count as a speaker: in a syslog line any name, elsewhere only one with a process number or one that is known, because
-/// ordinary prose has colons too.
-#[derive(Clone, Copy, PartialEq)]
-enum Strictness {
-    Any,
-    PidOrKnown,
-}
-
-fn tag(text: &str, strictness: Strictness) -> Option<Tag<'_>> {
-    if let Some(rest) = text.strip_prefix("kernel:") {
-        return Some(Tag { host: "", name: "kernel", pid: None, rest });
-    }
-    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
-    if let Some((name, pid)) = name_and_pid(first, strictness) {
-        return Some(Tag { host: "", name, pid, rest });
-    }
-    let (second, rest) = rest.trim_start_matches(' ').split_once(' ').unwrap_or((rest.trim_start_matches(' '), ""));
-    let hostname = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if first.is_empty() || !first.bytes().all(hostname) {
-        return None;
-    }
-    // Two words and a colon are prose unless a time or a process number says otherwise.
-    let (name, pid) =
-        name_and_pid(second, strictness).filter(|(_, pid)| pid.is_some() || strictness == Strictness::Any || second == "kernel:")?;
-    Some(Tag { host: first, name, pid, rest })
-}
-
-fn name_and_pid(word: &str, strictness: Strictness) -> Option<(&str, Option<u32>)> {
-    let word = word.strip_suffix(':')?;
-    let (name, pid) = match word.strip_suffix(']').and_then(|word| word.rsplit_once('[')) {
-        Some((name, pid)) => (name, Some(pid.parse().ok()?)),
-        None => (word, None),
-    };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./@()\\".contains(&byte);
-    if name.is_empty() || name.len() > 128 || !name.bytes().all(plain) || name.contains(".go") {
-        return None;
-    }
-    let known = || Source::of(name) != Source::Other || name.ends_with(".service");
-    (pid.is_some() || strictness == Strictness::Any || known()).then_some((name, pid))
-}
-
-/// The unit in PID 1's words: `kubelet.service: Main process exited`, `Started kubelet.service - kubelet: ...`.
-pub(super) fn unit_spoken_of(message: &str) -> &str {
-    let is_unit = |word: &&str| word.len() > 8 && (word.ends_with(".service") || word.ends_with(".scope") || word.ends_with(".slice"));
-    message.split([' ', ':', ',']).take(6).map(|word| word.trim_end_matches('.')).find(is_unit).unwrap_or("")
-}
-
-/// Without indentation and the marks of quoting people put before a line.
-fn unquoted(line: &str) -> &str {
-    let mut text = line.trim_start();
-    while let Some(rest) = text.strip_prefix("> ").or_else(|| text.strip_prefix("# ")) {
-        text = rest.trim_start();
-    }
-    text
-}
-
-/// Lines that nobody logged: blank, journalctl's own, its explanations (-x), a pager's, a Markdown fence.
-fn is_mark(text: &str) -> bool {
-    let pager = || text.strip_prefix("lines ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains('-'));
-    text.trim_end().is_empty() || text == "--" || text.starts_with("-- ") || text.starts_with("░░") || text.starts_with("```") || pager()
-}
-
-fn without_colours<'a>(line: &str, owned: &'a mut String) -> &'a str {
-    owned.clear();
-    let mut parts = line.split("\u{1b}[");
-    owned.push_str(parts.next().unwrap_or(""));
-    for part in parts {
-        let end = part.find(|c: char| c.is_ascii_alphabetic()).map_or(part.len(), |at| at + 1);
-        owned.push_str(&part[end..]);
-    }
-    owned
 }

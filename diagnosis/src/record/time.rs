@@ -4,20 +4,42 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-/// Month abbreviations as glibc's locales print `%b` (journalctl's short formats), lower case, without a final dot.
+/// Month names as glibc's locales print `%b` and `%B` (journalctl's short formats, dmesg -T, date), lower case, without a final dot. Where
+/// two languages mean different months by one name (lis, lip, srp), the more widely spoken one's is taken.
 const MONTHS: [&[&str]; 12] = [
-    &["jan", "janv", "ene", "gen", "sty", "янв", "oca", "led", "січ", "tammi"],
-    &["feb", "févr", "fev", "lut", "фев", "şub", "úno", "лют", "helmi"],
-    &["mar", "mär", "mrz", "mars", "mrt", "мар", "bře", "бер", "maalis"],
-    &["apr", "avril", "abr", "kwi", "апр", "nis", "dub", "кві", "huhti"],
-    &["may", "mai", "mag", "mei", "maj", "мая", "май", "kvě", "тра", "touko"],
-    &["jun", "juin", "giu", "cze", "июн", "haz", "čen", "чер", "kesä"],
-    &["jul", "juil", "lug", "lip", "июл", "tem", "čec", "лип", "heinä"],
-    &["aug", "août", "ago", "sie", "авг", "ağu", "srp", "сер", "elo"],
-    &["sep", "sept", "set", "wrz", "сен", "eyl", "zář", "вер", "syys"],
-    &["oct", "okt", "ott", "out", "paź", "окт", "eki", "říj", "жов", "loka"],
-    &["nov", "lis", "ноя", "kas", "лис", "marras"],
-    &["dec", "déc", "dez", "dic", "gru", "дек", "ara", "pro", "joulu"],
+    &[
+        "jan", "janv", "ene", "gen", "sty", "янв", "oca", "led", "січ", "tammi", "ιαν", "jän", "ינו", "ม.ค", "th01", "january", "enero",
+        "januar",
+    ],
+    &["feb", "févr", "fev", "lut", "фев", "şub", "úno", "лют", "helmi", "φεβ", "פבר", "ก.พ", "th02", "february", "febrero", "februar"],
+    &["mar", "mär", "mrz", "mars", "mrt", "мар", "bře", "бер", "maalis", "márc", "μαρ", "מרץ", "มี.ค", "th03", "march", "marzo", "märz"],
+    &["apr", "avril", "abr", "kwi", "апр", "nis", "dub", "кві", "huhti", "ápr", "απρ", "אפר", "เม.ย", "th04", "april", "abril", "avr"],
+    &["may", "mai", "mag", "mei", "maj", "мая", "май", "kvě", "тра", "touko", "máj", "μαΐ", "maio", "mayo", "מאי", "พ.ค", "th05"],
+    &["jun", "juin", "giu", "cze", "июн", "haz", "čen", "чер", "kesä", "jún", "ιουν", "יונ", "มิ.ย", "th06", "june", "junio", "juni"],
+    &["jul", "juil", "lug", "lip", "июл", "tem", "čec", "лип", "heinä", "júl", "ιουλ", "יול", "ก.ค", "th07", "july", "julio", "juli"],
+    &["aug", "août", "ago", "sie", "авг", "ağu", "srp", "сер", "elo", "αυγ", "אוג", "ส.ค", "th08", "august", "agosto"],
+    &["sep", "sept", "set", "wrz", "сен", "eyl", "zář", "вер", "syys", "szept", "σεπ", "ספט", "ก.ย", "th09", "september", "septiembre"],
+    &["oct", "okt", "ott", "out", "paź", "окт", "eki", "říj", "жов", "loka", "οκτ", "אוק", "ต.ค", "th10", "october", "octubre", "oktober"],
+    &["nov", "lis", "ноя", "kas", "лис", "marras", "νοε", "נוב", "พ.ย", "th11", "november", "noviembre", "novembre", "novembro", "нояб"],
+    &[
+        "dec",
+        "déc",
+        "dez",
+        "dic",
+        "gru",
+        "дек",
+        "ara",
+        "pro",
+        "гру",
+        "joulu",
+        "δεκ",
+        "דצמ",
+        "ธ.ค",
+        "th12",
+        "december",
+        "diciembre",
+        "dezember",
+    ],
 ];
 
 /// A time as a line gives it.
@@ -105,18 +127,66 @@ pub(super) fn iso(text: &str) -> Option<(Stamp, &str)> {
     }
 }
 
-/// `Nov 22 00:54:49[.123456] rest`, the month in any of the locales known, `11月 22`, `9월 21`.
+/// `Nov 22 00:54:49[.123456] rest`, the month in any of the locales known, `11月 22`, `9월 21`; also `22. Nov` and `11月22日`.
 pub(super) fn syslog(text: &str) -> Option<(Stamp, &str)> {
-    let (name, rest) = text.split_once(' ')?;
-    let month = month(name)?;
-    let (day, rest) = rest.trim_start_matches(' ').split_once(' ')?;
-    if day.is_empty() || day.len() > 2 {
-        return None;
-    }
-    let day = small(day.as_bytes())?;
-    Date::new(2024, month, day).ok()?;
+    let (month, day, rest) = month_and_day(text)?;
     let (micros, rest) = time_of_day(rest)?;
     Some((Stamp::Yearless { month, day, micros }, rest))
+}
+
+fn month_and_day(text: &str) -> Option<(i8, i8, &str)> {
+    let (first, rest) = text.split_once(' ')?;
+    if let Some((month, day)) = first.split_once(['月', '월']).and_then(|(month, day)| Some((month, day.strip_suffix(['日', '일'])?))) {
+        return checked(small(month.as_bytes())?, small(day.as_bytes())?, rest);
+    }
+    let (second, rest) = rest.trim_start_matches(' ').split_once(' ')?;
+    let second = second.strip_suffix([',', '日', '일']).unwrap_or(second);
+    if let Some(month) = month(first) {
+        return checked(month, day(second)?, rest);
+    }
+    let first = first.strip_suffix('.').unwrap_or(first);
+    checked(month(second)?, day(first)?, rest)
+}
+
+fn day(text: &str) -> Option<i8> {
+    (text.len() <= 2).then(|| small(text.as_bytes()))?
+}
+
+fn checked(month: i8, day: i8, rest: &str) -> Option<(i8, i8, &str)> {
+    Date::new(2024, month, day).ok()?;
+    Some((month, day, rest.trim_start_matches(' ')))
+}
+
+/// `Nov 22 00:54:49 CET 2026`, `22. Nov 00:54:49 UTC 2026`: date(1) in its locales, after the weekday. The zone's name says nothing but UTC.
+pub(super) fn date_command(text: &str) -> Option<(Stamp, &str)> {
+    let (stamp, rest) = syslog(text)?;
+    let Stamp::Yearless { month, day, micros } = stamp else { return None };
+    let (mut word, mut after) = next_word(rest);
+    let utc = word == "UTC";
+    if word.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        (word, after) = next_word(after);
+    }
+    // Without a year it is a syslog line with a weekday.
+    let Some(year) = number(word.as_bytes()).filter(|year| (1970..=9999).contains(year)) else { return Some((stamp, rest)) };
+    let midnight = Date::new(year as i16, month, day).ok()?.to_datetime(jiff::civil::Time::midnight());
+    let local = midnight.checked_add(micros.microseconds()).ok()?;
+    let stamp = if utc { Stamp::Exact(Offset::UTC.to_timestamp(local).ok()?) } else { Stamp::Local(local) };
+    Some((stamp, after))
+}
+
+fn next_word(text: &str) -> (&str, &str) {
+    let text = text.trim_start_matches(' ');
+    text.split_at(text.find(' ').unwrap_or(text.len()))
+}
+
+/// The inside of `[Nov22 00:54]`, as dmesg -H writes the first line of a minute.
+pub(super) fn reltime(text: &str) -> Option<Stamp> {
+    let (date, time) = text.split_once(' ')?;
+    let name = date.trim_end_matches(|c: char| c.is_ascii_digit());
+    let (month, day, _) = checked(month(name)?, day(&date[name.len()..])?, "")?;
+    let (hour, minute) = time.trim().split_once(':')?;
+    let (hour, minute) = (number(hour.as_bytes())?, number(minute.as_bytes())?);
+    (hour < 24 && minute < 60).then_some(Stamp::Yearless { month, day, micros: (hour * 60 + minute) * 60_000_000 })
 }
 
 /// The inside of `[Tue Nov 21 19:51:01 2023]` (dmesg -T).

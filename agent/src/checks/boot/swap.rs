@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use nodewhy_diagnosis::facts::{Record, Value};
+use nodewhy_diagnosis::node::fstab_swaps;
 
 use super::listed;
-use crate::checks::swap::{UNIT_DIRS, absent_is_empty, fstab_swaps};
+use crate::checks::swap::{UNIT_DIRS, absent_is_empty};
 use crate::host::{Host, ReadError};
 
 /// What the next boot turns on. A line or unit whose device is not there turns nothing on.

@@ -1,30 +1,21 @@
 //! KubeletConfiguration from its file and its drop-in directory.
 
 use jiff::Timestamp;
+use nodewhy_diagnosis::node::KubeletConfig;
+pub(crate) use nodewhy_diagnosis::node::{parse_yaml, yaml_complaint};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::fields;
 use crate::host::{Host, ReadError};
 
 /// The configuration as far as it could be read.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
-    /// All files in the order in which they are merged, with their text and what they say.
-    files: Vec<File>,
-    /// The files merged.
-    merged: Value,
+    said: KubeletConfig,
     /// Fields that do not exist, as `file:line: name`.
     pub(crate) unknown_fields: Vec<String>,
     /// SHA-256 over the files, first 16 hex digits.
     pub(crate) digest: String,
-}
-
-#[derive(Debug)]
-struct File {
-    path: String,
-    text: String,
-    value: Value,
 }
 
 /// Why there is no configuration to be had.
@@ -40,16 +31,15 @@ pub(crate) enum ConfigError {
 
 /// Reads the main file, if the kubelet is told of one, and the `*.conf` files of the drop-in directory in the order of their names.
 pub(crate) fn load(host: &Host, main: Option<&str>, drop_in_dir: Option<&str>) -> Result<Config, ConfigError> {
-    let mut config = Config { merged: Value::Object(serde_json::Map::new()), ..Config::default() };
+    let mut config = Config::default();
     let mut hash = Sha256::new();
     for path in paths(host, main, drop_in_dir)? {
         let text = host.read_text(&path).map_err(unreadable)?;
         hash.update(path.as_bytes());
         hash.update(text.as_bytes());
-        let value = decode(&path, &text, &mut config.unknown_fields).map_err(ConfigError::Invalid)?;
-        merge(&mut config.merged, &value);
-        config.files.push(File { path, text, value });
+        config.said.add(&path, &text).map_err(ConfigError::Invalid)?;
     }
+    config.unknown_fields = config.said.unknown_fields().to_vec();
     config.digest = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Ok(config)
 }
@@ -78,124 +68,11 @@ fn paths(host: &Host, main: Option<&str>, drop_in_dir: Option<&str>) -> Result<V
     Ok(paths)
 }
 
-/// Drop-ins are merged over the main file field by field; lists and scalars are replaced (KEP-3983).
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (name, value) in from {
-                merge(into.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from.clone(),
-    }
-}
-
-fn decode(path: &str, text: &str, unknown: &mut Vec<String>) -> Result<Value, String> {
-    if text.trim().is_empty() {
-        return Err(format!("{path}: the file is empty"));
-    }
-    let value = parse_yaml(text).map_err(|error| yaml_complaint(path, &error))?;
-    let findings = fields::examine(&value);
-    if let Some((field, complaint)) = findings.error {
-        let field: Vec<&str> = field.iter().map(String::as_str).collect();
-        let place = place(path, text, &field);
-        return Err(if field.is_empty() {
-            format!("{path}: the file {complaint}")
-        } else {
-            format!("{place}: {} {complaint}", field.join("."))
-        });
-    }
-    is_kubelet_configuration(path, &value)?;
-    unknown.extend(findings.unknown.iter().map(|field| {
-        let field: Vec<&str> = field.iter().map(String::as_str).collect();
-        format!("{}: {}", place(path, text, &field), field.join("."))
-    }));
-    Ok(value)
-}
-
-/// Like the kubelet: only the first document counts, and the last of two equal keys.
-pub(crate) fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
-    let options = serde_saphyr::options! { duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins };
-    serde_saphyr::from_str_with_options(first_document(text), options)
-}
-
-fn first_document(text: &str) -> &str {
-    let mut at = 0;
-    let mut begun = false;
-    for line in text.split_inclusive('\n') {
-        let marker = line.trim_end() == "---" || line.starts_with("--- ");
-        if marker && begun {
-            return &text[..at];
-        }
-        begun |= !marker && !line.trim().is_empty() && !line.starts_with(['#', '%']);
-        at += line.len();
-    }
-    text
-}
-
-/// `file:line:column: words`, without the excerpt of the file that the parser would add.
-pub(crate) fn yaml_complaint(path: &str, error: &serde_saphyr::Error) -> String {
-    let plain = error.without_snippet();
-    let words = plain.to_string();
-    let words = words.lines().next().unwrap_or_default();
-    match plain.location() {
-        Some(at) => format!("{path}:{}:{}: {}", at.line(), at.column(), strip_location(words)),
-        None => format!("{path}: {words}"),
-    }
-}
-
-/// The parser names the place in its own words too; once is enough.
-fn strip_location(words: &str) -> &str {
-    let end = words.find(" at line ").or_else(|| words.find(" (line ")).unwrap_or(words.len());
-    words[..end].trim_end_matches([':', ' '])
-}
-
-fn is_kubelet_configuration(path: &str, value: &Value) -> Result<(), String> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
-    match (text("apiVersion"), text("kind")) {
-        ("", _) => Err(format!("{path}: apiVersion is not set (kubelet.config.k8s.io/v1beta1)")),
-        (_, "") => Err(format!("{path}: kind is not set (KubeletConfiguration)")),
-        ("kubelet.config.k8s.io/v1beta1" | "kubelet.config.k8s.io/v1", "KubeletConfiguration") => Ok(()),
-        (version, kind) => Err(format!("{path}: is a {kind} of {version} and not a KubeletConfiguration of kubelet.config.k8s.io/v1beta1")),
-    }
-}
-
-fn place(path: &str, text: &str, field: &[&str]) -> String {
-    match line_of(text, field) {
-        Some(line) => format!("{path}:{line}"),
-        None => path.to_owned(),
-    }
-}
-
-/// The line on which a field is set, by its path from the top. Block YAML and JSON alike; `None` where it cannot be told.
-pub(crate) fn line_of(text: &str, field: &[&str]) -> Option<usize> {
-    let mut lines = (1_usize..).zip(text.lines());
-    let mut found = None;
-    for (depth, name) in field.iter().enumerate() {
-        let json = text.trim_start().starts_with('{');
-        found = lines.by_ref().find(|(_, line)| is_key(line, name, depth == 0 && !json)).map(|(number, _)| number);
-        found?;
-    }
-    found
-}
-
-fn is_key(line: &str, name: &str, outermost: bool) -> bool {
-    let line = if outermost { line } else { line.trim_start_matches([' ', '\t', '{', ',', '-']) };
-    let unquoted = line.strip_prefix(['"', '\'']).unwrap_or(line);
-    unquoted.strip_prefix(name).is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
-}
-
 impl Config {
     /// A field in force, by its path, and where it was said; `None` if no file sets it.
     pub(crate) fn get(&self, field: &[&str]) -> Option<(&Value, String)> {
-        let value = dig(&self.merged, field)?;
-        let file = self.files.iter().rev().find(|file| dig(&file.value, field).is_some())?;
-        Some((value, place(&file.path, &file.text, field)))
+        self.said.get(field)
     }
-}
-
-fn dig<'a>(value: &'a Value, field: &[&str]) -> Option<&'a Value> {
-    field.iter().try_fold(value, |value, name| value.get(name)).filter(|value| !value.is_null())
 }
 
 #[cfg(test)]

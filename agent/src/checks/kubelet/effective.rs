@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use nodewhy_diagnosis::Missing;
+use nodewhy_diagnosis::node::fields;
 use serde_json::Value;
 
 use super::config::Config;
-use super::fields;
 use super::flags::Flags;
 use super::layout::Defaults;
 

@@ -4,7 +4,6 @@ mod command;
 pub(crate) mod config;
 mod effective;
 mod environment;
-mod fields;
 mod flags;
 pub(crate) mod layout;
 mod name;

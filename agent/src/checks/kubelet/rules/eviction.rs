@@ -1,8 +1,9 @@
 //! Eviction thresholds (pkg/kubelet/eviction/helpers.go ParseThresholdConfig).
 
+use nodewhy_diagnosis::node::fields::go_nanoseconds;
+
 use super::amount;
 use super::said::{Fault, Name, Said, Settings};
-use crate::checks::kubelet::fields::go_nanoseconds;
 
 /// containerfs.* came in 1.29 and is no signal before.
 const SIGNALS: [&str; 9] = [

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use nodewhy_diagnosis::node::fields::{as_bool, go_nanoseconds};
 use serde_json::Value;
 
 use super::super::config::Config;
-use super::super::fields::{as_bool, go_nanoseconds};
 use super::super::flags::Flags;
 
 /// What the kubelet would refuse.

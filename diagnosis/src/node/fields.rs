@@ -85,15 +85,15 @@ const FIELDS: &[(&str, Kind)] = &[
 
 /// What is wrong with a decoded configuration.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Findings {
+pub struct Findings {
     /// The first field of a wrong type: its path and the complaint.
-    pub(crate) error: Option<(Vec<String>, String)>,
+    pub error: Option<(Vec<String>, String)>,
     /// Fields that do not exist.
-    pub(crate) unknown: Vec<Vec<String>>,
+    pub unknown: Vec<Vec<String>>,
 }
 
 /// Compares a configuration with the fields that there are.
-pub(crate) fn examine(value: &Value) -> Findings {
+pub fn examine(value: &Value) -> Findings {
     let mut findings = Findings::default();
     object(value, FIELDS, &mut Vec::new(), &mut findings);
     findings
@@ -176,7 +176,7 @@ fn wrong(value: &Value, wanted: &str, path: &[String], findings: &mut Findings) 
 }
 
 /// YAML 1.1, which the kubelet's parser speaks, has more words for booleans than the parser used here.
-pub(crate) fn as_bool(value: &Value) -> Option<bool> {
+pub fn as_bool(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(value) => Some(*value),
         Value::String(word) => match word.as_str() {
@@ -202,7 +202,7 @@ fn is_within(value: &Value, bits: u32) -> bool {
 }
 
 /// time.ParseDuration: an optional sign and numbers with units, or a bare 0; as nanoseconds.
-pub(crate) fn go_nanoseconds(text: &str) -> Option<i128> {
+pub fn go_nanoseconds(text: &str) -> Option<i128> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -1,7 +1,7 @@
 //! Kubernetes quantities and eviction thresholds.
 
 /// What a threshold of evictionHard comes to on a resource of this capacity; `None` if it is switched off (0 % or 100 %) or garbled.
-pub(crate) fn threshold(text: &str, capacity: i64) -> Option<i64> {
+pub fn threshold(text: &str, capacity: i64) -> Option<i64> {
     let text = text.trim();
     match text.strip_suffix('%') {
         Some(percent) => {
@@ -13,7 +13,7 @@ pub(crate) fn threshold(text: &str, capacity: i64) -> Option<i64> {
 }
 
 /// A quantity (apimachinery pkg/api/resource), rounded up to a whole number.
-pub(crate) fn parse(text: &str) -> Option<i64> {
+pub fn parse(text: &str) -> Option<i64> {
     let end = text.find(|char: char| !matches!(char, '0'..='9' | '.' | '+' | '-')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let number: f64 = number.parse().ok()?;
