@@ -9,10 +9,14 @@ use jiff::tz::{Offset, TimeZone};
 #[command(after_help = "Examples:
   journalctl -b | kubectl nodewhy analyze -
   kubectl nodewhy analyze --node worker-1 kubelet.log dmesg.txt
+  kubectl nodewhy analyze sosreport-worker-1.tar.xz
+  kind export logs bundle && kubectl nodewhy analyze bundle
 
-Reads journalctl's output in any mode (short*, json, export, verbose, cat), syslog, dmesg, klog, logfmt and container log files, in any mix.")]
+Reads journalctl's output in any mode (short*, json, export, verbose, cat), syslog, dmesg, klog, logfmt, container log files and what clouds and
+log shippers wrap lines in, in any mix; compressed (gzip, zstd, xz, bzip2) or not. In archives (tar, zip) and directories it finds the logs, and
+files that tell of the node (/proc/swaps, /etc/fstab, df, mount, systemctl, the kubelet's configuration); several nodes are told one by one.")]
 pub(crate) struct AnalyzeArgs {
-    /// Log files of one node, in the order of time; `-` is standard input.
+    /// Log files of one node in the order of time, archives, directories; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// The node's name, where the log does not say.

@@ -18,6 +18,8 @@ pub(super) enum Life {
     Ends,
     /// A process that began after the last one ended has run for a minute: what ended that one is over.
     Settled,
+    /// A process ends with this record, and a later one, read before, is known to have run for a minute: files of a bundle come in any order.
+    Over,
 }
 
 /// Follows the kubelet's process through a log.
@@ -27,6 +29,18 @@ pub(super) struct Kubelet {
     exit: Option<Exit>,
     restarts: Option<i64>,
     successor: Option<Successor>,
+    /// The latest process that is known to have run for a minute, by when it was first heard.
+    settled: Option<Run>,
+    /// The process heard last.
+    heard: Option<Run>,
+}
+
+/// A process, from when to when it was heard.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    pid: u32,
+    first: Timestamp,
+    last: Timestamp,
 }
 
 #[derive(Debug, Clone)]
@@ -54,10 +68,16 @@ impl Kubelet {
                 Life::Goes
             }
             _ if is_last_words(record) => {
+                if self.settled.is_some_and(|run| spoken.pid.is_some_and(|pid| pid != run.pid) && at < run.first) {
+                    return Life::Over;
+                }
                 self.exited(at, spoken.pid);
                 Life::Ends
             }
-            Source::Kubelet | Source::Bundle => self.lives(spoken.pid, at),
+            Source::Kubelet | Source::Bundle => {
+                self.hear(spoken.pid, at);
+                self.lives(spoken.pid, at)
+            }
             _ => Life::Goes,
         }
     }
@@ -97,6 +117,19 @@ impl Kubelet {
             }
             Some(exit) if exit.at > at => {}
             _ => self.exit = Some(Exit { at, pid, status: None, result: None }),
+        }
+    }
+
+    fn hear(&mut self, pid: Option<u32>, at: Timestamp) {
+        let Some(pid) = pid else { return };
+        let run = match self.heard {
+            Some(run) if run.pid == pid => Run { pid, first: run.first.min(at), last: run.last.max(at) },
+            _ => Run { pid, first: at, last: at },
+        };
+        self.heard = Some(run);
+        let later = self.settled.is_none_or(|settled| settled.pid == pid || run.first > settled.first);
+        if later && run.last.duration_since(run.first) >= SETTLED {
+            self.settled = Some(run);
         }
     }
 
@@ -261,6 +294,21 @@ Nov 22 00:40:00 n kubelet[6]: E1122 00:40:00.000000 6 {FAILED}"
         assert_eq!(
             kubelet.facts(now()).known(schema::KUBELET_UNIT_EXITED_AT).map(|at| at.to_string()).as_deref(),
             Some("2026-11-22T00:59:00Z")
+        );
+    }
+
+    #[test]
+    fn what_ended_a_process_before_one_that_ran_well_is_over_in_whatever_order_they_are_read() {
+        let (kubelet, lives) = read(&format!(
+            "Nov 22 00:55:00 n kubelet[8]: I1122 00:55:00.000000 8 server.go:1] x
+Nov 22 00:57:00 n kubelet[8]: I1122 00:57:00.000000 8 server.go:1] x
+Nov 22 00:54:49 n kubelet[7]: E1122 00:54:49.103848 7 {FAILED}
+Nov 22 00:58:00 n kubelet[8]: E1122 00:58:00.000000 8 {FAILED}"
+        ));
+        assert_eq!(lives, [Life::Goes, Life::Goes, Life::Over, Life::Ends]);
+        assert_eq!(
+            kubelet.facts(now()).known(schema::KUBELET_UNIT_EXITED_AT).map(|at| at.to_string()).as_deref(),
+            Some("2026-11-22T00:58:00Z")
         );
     }
 

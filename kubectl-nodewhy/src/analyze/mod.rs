@@ -2,23 +2,24 @@
 
 mod args;
 mod dying;
+mod gather;
+mod progress;
 mod reading;
 mod wrapped;
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::Context;
 use jiff::Timestamp;
 use nodewhy_diagnosis::facts::{self, Facts};
 use nodewhy_diagnosis::render::{self, Style};
-use nodewhy_diagnosis::{Catalogue, Diagnosis};
+use nodewhy_diagnosis::{Catalogue, Diagnosis, node};
 use serde::Serialize;
 
-use crate::output::{Output, exit_code};
+use crate::output::{EXIT_NO_ANSWER, Output, exit_code};
 pub(crate) use args::AnalyzeArgs;
-use reading::{InputStats, Reading};
+use gather::{Gathered, Node};
+use reading::InputStats;
 
 /// What scripts get: the diagnosis, and what it was made of.
 #[derive(Debug, Serialize)]
@@ -28,51 +29,101 @@ struct Analysis {
     input: InputStats,
 }
 
+/// The same of a bundle with several nodes.
+#[derive(Debug, Serialize)]
+struct Analyses {
+    nodes: Vec<Analysis>,
+}
+
 pub(crate) fn run(request: &AnalyzeArgs, output: &Output) -> anyhow::Result<u8> {
-    let analysis = analyze(nodewhy_causes::catalogue(), request, Timestamp::now())?;
-    output.answer(&analysis, |style| words(&analysis, style))?;
-    Ok(exit_code(analysis.diagnosis.verdict))
-}
-
-fn analyze(catalogue: &Catalogue, request: &AnalyzeArgs, now: Timestamp) -> anyhow::Result<Analysis> {
-    let facts = request.facts.as_deref().map(|path| facts_from(path, now)).transpose()?;
-    let mut reading = Reading::new(catalogue, request.timezone.clone());
-    for path in &request.files {
-        let (mut input, name, written_at): (Box<dyn Read>, _, _) = if path == Path::new("-") {
-            (Box::new(io::stdin().lock()), "stdin".into(), now)
-        } else {
-            let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-            let written_at = last_written(&file).filter(|at| *at < now).unwrap_or(now);
-            (Box::new(file), path.file_name().unwrap_or_default().to_string_lossy(), written_at)
-        };
-        reading.begin_file(&name, written_at);
-        read_all(&mut input, &mut reading).with_context(|| format!("read {}", path.display()))?;
-    }
-    let (mut diagnosis, input) = reading.judge(facts, request.node.as_deref(), now);
-    if input.records == 0 {
-        anyhow::bail!("no log line in the input ({} bytes): save one with `journalctl -b > FILE`", input.bytes);
-    }
-    diagnosis.unknown.clear();
-    Ok(Analysis { diagnosis, input })
-}
-
-/// A file's last change bounds the times within it; one copied without its times says nothing wrong, only less.
-fn last_written(file: &File) -> Option<Timestamp> {
-    Timestamp::try_from(file.metadata().ok()?.modified().ok()?).ok()
-}
-
-fn read_all(input: &mut dyn Read, reading: &mut Reading<'_>) -> io::Result<()> {
-    let mut chunk = vec![0; 256 << 10];
-    loop {
-        match input.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(read) => reading.feed(&chunk[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    let (analyses, problems) = analyze(nodewhy_causes::catalogue(), request, Timestamp::now())?;
+    let code = analyses.iter().map(|analysis| exit_code(analysis.diagnosis.verdict)).max().unwrap_or(0);
+    match analyses.as_slice() {
+        [one] => output.answer(one, |style| words(one, style))?,
+        _ => {
+            let all = Analyses { nodes: analyses };
+            output.answer(&all, |style| all.nodes.iter().map(|one| words(one, style)).collect::<Vec<_>>().join("\n"))?;
         }
     }
-    reading.end_file();
-    Ok(())
+    for problem in &problems {
+        output.error(&anyhow::anyhow!("{problem}"));
+    }
+    Ok(if problems.is_empty() { code } else { EXIT_NO_ANSWER })
+}
+
+/// The diagnosis of every node in bytes that may be a log of any kind or a bundle, and what of them could not be read. The answer depends on
+/// nothing else: neither files nor the clock.
+pub fn of_bytes(name: &str, bytes: &[u8], now: Timestamp) -> (Vec<Diagnosis>, Vec<String>) {
+    let mut gathered = Gathered::new(nodewhy_causes::catalogue(), jiff::tz::TimeZone::UTC, now);
+    gathered.stream(name, bytes, None, now, true);
+    let problems = std::mem::take(&mut gathered.problems);
+    let judged = nodes(gathered.nodes).into_iter().map(|(_, node)| judged(node, None, None, now).diagnosis);
+    (judged.collect(), problems)
+}
+
+/// The nodes' diagnoses, and what of the input could not be read.
+fn analyze(catalogue: &Catalogue, request: &AnalyzeArgs, now: Timestamp) -> anyhow::Result<(Vec<Analysis>, Vec<String>)> {
+    let given = request.facts.as_deref().map(|path| facts_from(path, now)).transpose()?;
+    let mut gathered = Gathered::new(catalogue, request.timezone.clone(), now);
+    for path in &request.files {
+        gathered.read(path);
+    }
+    let mut problems = std::mem::take(&mut gathered.problems);
+    if gathered.problems_not_told > 0 {
+        problems.push(format!("{} further problems of this kind", gathered.problems_not_told));
+    }
+    let bytes = gathered.bytes;
+    if gathered.journals > 0 {
+        let files = if gathered.journals == 1 { "a journal file is" } else { "journal files are" };
+        problems.push(format!(
+            "{files} in journald's own binary form and not read: `journalctl --file FILE > journal.log`, or `--directory DIR`, makes a log of it"
+        ));
+    }
+    let nodes = nodes(gathered.nodes);
+    if nodes.is_empty() {
+        let names: Vec<_> = request.files.iter().map(|path| path.display().to_string()).collect();
+        let none = format!("no log line in {} ({bytes} bytes): save one with `journalctl -b > FILE`", names.join(", "));
+        anyhow::bail!(if problems.is_empty() { none } else { problems.join("; ") });
+    }
+    let alone = nodes.len() == 1;
+    let analyses = nodes.into_iter().map(|(directory, node)| {
+        // A bundle of several nodes names each by its directory, where the log does not.
+        let by_directory = directory.rsplit('/').next().filter(|name| !name.is_empty() && node.judge.node().is_empty() && !alone);
+        let name = request.node.as_deref().filter(|_| alone).or(by_directory);
+        judged(node, given.clone().filter(|_| alone), name, now)
+    });
+    Ok((analyses.collect(), problems))
+}
+
+fn judged(node: Node<'_>, given: Option<Facts>, name: Option<&str>, now: Timestamp) -> Analysis {
+    let at = node.judge.last_at().unwrap_or(now);
+    let fact_files = node.files.len() as u64;
+    let mut facts = node::facts(&node.files, at);
+    if let Some(given) = given {
+        facts.absorb(given);
+    }
+    let (mut diagnosis, mut input) = node.judge.end(Some(facts), name, now);
+    input.fact_files = fact_files;
+    diagnosis.unknown.clear();
+    Analysis { diagnosis, input }
+}
+
+/// Those that have a log. Facts that lie in a directory without one belong to the node above or beneath it, or to the only one.
+fn nodes(mut all: std::collections::BTreeMap<String, Node<'_>>) -> Vec<(String, Node<'_>)> {
+    let silent: Vec<String> = all.iter().filter(|(_, node)| node.judge.stats.records == 0).map(|(key, _)| key.clone()).collect();
+    let mut lone: Vec<_> = silent.into_iter().filter_map(|key| all.remove_entry(&key)).filter(|(_, node)| !node.files.is_empty()).collect();
+    if all.is_empty() && lone.len() == 1 {
+        return lone;
+    }
+    let only = all.len() == 1;
+    for (key, node) in &mut lone {
+        let related = |other: &str| only || other.starts_with(key.as_str()) || key.starts_with(other);
+        let mut owners = all.iter_mut().filter(|(other, _)| related(other));
+        if let (Some((_, owner)), None) = (owners.next(), owners.next()) {
+            owner.files.append(&mut node.files);
+        }
+    }
+    all.into_iter().collect()
 }
 
 fn facts_from(path: &Path, now: Timestamp) -> anyhow::Result<Facts> {
@@ -85,6 +136,9 @@ fn words(analysis: &Analysis, style: Style) -> String {
     let Analysis { diagnosis, input } = analysis;
     let mut page = render::text(diagnosis, Style { undated: input.first_at.is_none(), saved_log: true, ..style });
     page.push_str(&format!("\nRead {} lines", input.lines));
+    if input.files > 1 || input.fact_files > 0 {
+        page.push_str(&format!(" of {} files", input.files + input.fact_files));
+    }
     if let (Some(first), Some(last)) = (input.first_at, input.last_at) {
         page.push_str(&format!(" from {} to {}", render::moment(first), render::moment(last)));
     }

@@ -19,6 +19,10 @@ const MAX_NAME: usize = 256;
 /// What was read, and what of it could not be used.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct InputStats {
+    /// Files read as logs.
+    pub(super) files: u64,
+    /// Files from which facts were taken.
+    pub(super) fact_files: u64,
     /// Lines.
     pub(super) lines: u64,
     /// Bytes.
@@ -42,36 +46,32 @@ pub(super) struct InputStats {
     pub(super) assumed_timezone: Option<String>,
 }
 
-/// One analysis in progress.
-pub(super) struct Reading<'a> {
+/// The reading of one file, line by line.
+pub(super) struct Reading {
     lines: Lines,
-    judge: Judge<'a>,
-    zone: TimeZone,
     parser: LineParser,
+    zone: TimeZone,
 }
 
-impl<'a> Reading<'a> {
-    pub(super) fn new(catalogue: &'a Catalogue, zone: TimeZone) -> Self {
-        let parser = LineParser::new(Timestamp::UNIX_EPOCH, zone.clone());
-        Self { lines: Lines::new(), judge: Judge::new(catalogue), zone, parser }
+impl Reading {
+    /// A file begins; nothing in it is later than `written_at`. `speaker`: who speaks where its lines do not say.
+    pub(super) fn new(zone: &TimeZone, written_at: Timestamp, speaker: &str) -> Self {
+        let parser = LineParser::new(written_at, zone.clone()).spoken_by(speaker);
+        Self { lines: Lines::new(), parser, zone: zone.clone() }
     }
 
-    /// A file begins; nothing in it is later than `written_at`.
-    pub(super) fn begin_file(&mut self, name: &str, written_at: Timestamp) {
-        clip(name, MAX_NAME).clone_into(&mut self.judge.file);
-        self.parser = LineParser::new(written_at, self.zone.clone());
-        self.lines = Lines::new();
+    pub(super) fn feed(&mut self, bytes: &[u8], judge: &mut Judge<'_>) {
+        let Self { lines, parser, .. } = self;
+        lines.feed(bytes, |line| parser.each(line, |spoken| judge.take(&spoken)));
     }
 
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        let Self { lines, judge, parser, .. } = self;
-        lines.feed(bytes, |line| judge.take(parser.parse(line)));
-    }
-
-    pub(super) fn end_file(&mut self) {
-        let Self { lines, judge, parser, zone } = self;
-        lines.finish(|line| judge.take(parser.parse(line)));
-        judge.take(parser.finish());
+    /// The file's end, or where it became unreadable.
+    pub(super) fn end(mut self, judge: &mut Judge<'_>) {
+        let Self { lines, parser, zone } = &mut self;
+        lines.finish(|line| parser.each(line, |spoken| judge.take(&spoken)));
+        if let ParsedLine::Record(spoken) = parser.finish() {
+            judge.take(&spoken);
+        }
         judge.wrapped.forget();
         let (stats, read) = (&mut judge.stats, lines.stats());
         stats.lines += read.lines;
@@ -82,11 +82,6 @@ impl<'a> Reading<'a> {
             stats.assumed_timezone = Some(zone_name(zone));
         }
     }
-
-    /// The end of the log: what is so then. Facts given weigh more than those the log proves.
-    pub(super) fn judge(self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, InputStats) {
-        self.judge.end(given, node, now)
-    }
 }
 
 fn zone_name(zone: &TimeZone) -> String {
@@ -96,9 +91,10 @@ fn zone_name(zone: &TimeZone) -> String {
     }
 }
 
-struct Judge<'a> {
+/// What was seen of one node, and what it means.
+pub(super) struct Judge<'a> {
     catalogue: &'a Catalogue,
-    stats: InputStats,
+    pub(super) stats: InputStats,
     kubelet: Kubelet,
     wrapped: Wrapped,
     node: String,
@@ -115,7 +111,7 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(catalogue: &'a Catalogue) -> Self {
+    pub(super) fn new(catalogue: &'a Catalogue) -> Self {
         Self {
             catalogue,
             stats: InputStats::default(),
@@ -130,8 +126,18 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn take(&mut self, line: ParsedLine<'_>) {
-        let ParsedLine::Record(spoken) = line else { return };
+    /// A file of this node begins.
+    pub(super) fn begin_file(&mut self, name: &str) {
+        clip(name, MAX_NAME).clone_into(&mut self.file);
+        self.stats.files += 1;
+    }
+
+    /// The node's name, as far as its lines told it.
+    pub(super) fn node(&self) -> &str {
+        &self.node
+    }
+
+    fn take(&mut self, spoken: &Spoken<'_>) {
         self.stats.records += 1;
         if let Some(at) = spoken.record.at {
             self.tick(at);
@@ -139,11 +145,13 @@ impl<'a> Judge<'a> {
         if !spoken.host.is_empty() && self.node != spoken.host {
             spoken.host.clone_into(&mut self.node);
         }
-        let life = self.clock.map_or(Life::Goes, |at| self.kubelet.observe(&spoken, at));
-        if life == Life::Settled {
-            self.all = self.without_last_words.clone();
+        let life = self.clock.map_or(Life::Goes, |at| self.kubelet.observe(spoken, at));
+        match life {
+            Life::Settled => self.all = self.without_last_words.clone(),
+            Life::Over => return,
+            Life::Goes | Life::Ends => {}
         }
-        self.recognise(&spoken, life == Life::Ends);
+        self.recognise(spoken, life == Life::Ends);
     }
 
     fn tick(&mut self, at: Timestamp) {
@@ -216,7 +224,13 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn end(mut self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, InputStats) {
+    /// When the log ends.
+    pub(super) fn last_at(&self) -> Option<Timestamp> {
+        self.stats.last_at
+    }
+
+    /// The end of the log: what is so then. Facts given weigh more than those the log proves.
+    pub(super) fn end(mut self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, InputStats) {
         if let Some(node) = node {
             node.clone_into(&mut self.node);
         }
