@@ -47,8 +47,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let built = begun.elapsed();
         rate(&format!("match {signs} signs"), &lines, bytes, |line| !matcher.recognise(&record(line), now).is_empty());
         println!(
-            "    built in {built:.1?}, automaton {} kB, {} signs without a literal",
-            matcher.automaton_bytes() / 1000,
+            "    built in {built:.1?}, filter {} kB, {} signs without a literal",
+            matcher.filter_bytes() / 1000,
             matcher.without_literal().count()
         );
     }

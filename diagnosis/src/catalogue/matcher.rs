@@ -1,21 +1,22 @@
 //! One matcher for all log signs of all causes.
 //!
-//! A line first passes one Aho-Corasick automaton that holds a required literal of every sign; only the signs it hits have their regular
+//! A line is first asked for the literals that the signs of its source require; only the signs whose literal it holds have their regular
 //! expression tried. So the cost of an ordinary line does not depend on the number of signs. Expressions are ASCII (`(?-u)` in the words of
 //! the regex crate: `\d`, `\w` and `(?i)` know ASCII only) because log lines are bytes.
 
 mod literals;
+mod prefilter;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 use jiff::Timestamp;
 use regex::bytes::{Captures, Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{LogRecord, Source, clip, pod};
+use prefilter::Prefilter;
 
 /// A sighting's text is cut to this.
 const MAX_TEXT: usize = 2048;
@@ -23,8 +24,8 @@ const MAX_TEXT: usize = 2048;
 const MAX_CAPTURE: usize = 512;
 /// An expression may weigh so much (about one per character it spells out, repetitions counted out); a hundredth of what the regex crate takes.
 const MAX_WEIGHT: u64 = 20_000;
-/// Up to so many bytes of literals, about 1 MB is spent on speed.
-const DFA_LITERAL_BYTES: usize = 4096;
+/// Sources there are.
+const SOURCES: usize = Source::Unknown as usize + 1;
 const REGEX_BYTES: usize = 16 << 20;
 const LAZY_DFA_BYTES: usize = 512 << 10;
 
@@ -91,12 +92,22 @@ pub fn check_pattern(pattern: &str) -> Result<(), PatternError> {
 #[derive(Debug, Default)]
 pub struct Matcher {
     signs: Vec<Compiled>,
-    literals: Option<AhoCorasick>,
-    /// For each pattern of `literals`, the signs it stands for.
-    signs_of_literal: Vec<Vec<u32>>,
+    /// Literals, and the signs that require them (each requires one of its literals).
+    literals: Vec<(Box<[u8]>, Vec<u32>)>,
     /// Signs without a literal: tried on every line of their sources.
     always: Vec<u32>,
     listened: SourceSet,
+    /// One a source, made when it first speaks: most say little of what any sign listens for.
+    filters: [OnceLock<Filter>; SOURCES],
+}
+
+/// What is looked for in the lines of one source.
+#[derive(Debug)]
+struct Filter {
+    prefilter: Prefilter,
+    /// For each of its literals the signs that it stands for.
+    signs: Vec<Vec<u32>>,
+    always: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -125,14 +136,7 @@ impl Matcher {
                 None => matcher.always.push(index),
             }
         }
-        if !by_literal.is_empty() {
-            // A DFA is twice as fast as the compact automaton and takes about 280 bytes for every byte of its literals.
-            let kind = (by_literal.keys().map(Vec::len).sum::<usize>() <= DFA_LITERAL_BYTES).then_some(AhoCorasickKind::DFA);
-            let mut builder = AhoCorasickBuilder::new();
-            let automaton = builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).kind(kind).build(by_literal.keys());
-            matcher.literals = Some(automaton.expect("bounded literals of bounded patterns fit the automaton"));
-            matcher.signs_of_literal = by_literal.into_values().collect();
-        }
+        matcher.literals = by_literal.into_iter().map(|(literal, signs)| (literal.into(), signs)).collect();
         Ok(matcher)
     }
 
@@ -151,9 +155,29 @@ impl Matcher {
         self.always.iter().map(|&index| &self.signs[index as usize]).map(|sign| (&*sign.code, sign.sign))
     }
 
-    /// Bytes held by the literal automaton.
-    pub fn automaton_bytes(&self) -> usize {
-        self.literals.as_ref().map_or(0, AhoCorasick::memory_usage)
+    /// Bytes held for finding literals, by the sources that have spoken so far.
+    pub fn filter_bytes(&self) -> usize {
+        self.filters.iter().filter_map(OnceLock::get).map(|filter| filter.prefilter.bytes()).sum()
+    }
+
+    fn filter(&self, source: Source) -> &Filter {
+        self.filters[source as usize].get_or_init(|| {
+            let hears = |index: &u32| self.signs[*index as usize].from.hears(source);
+            let of = |signs: &[u32]| signs.iter().copied().filter(hears).collect::<Vec<_>>();
+            let heard = self.literals.iter().map(|(literal, signs)| (&**literal, of(signs))).filter(|(_, signs)| !signs.is_empty());
+            let (literals, signs): (Vec<&[u8]>, Vec<Vec<u32>>) = heard.unzip();
+            Filter { prefilter: Prefilter::new(literals), signs, always: of(&self.always) }
+        })
+    }
+
+    /// Whether any sign may recognise a message, cheaply; the rest of the record need not be had if none does.
+    pub fn may_recognise(&self, source: Source, message: &[u8]) -> bool {
+        let filter = self.filter(source);
+        let mut found = !filter.always.is_empty();
+        if !found {
+            filter.prefilter.find(message, |_| found = true);
+        }
+        found
     }
 
     /// Whether any sign listens to this source; the rest of such a record need not even be parsed.
@@ -166,17 +190,12 @@ impl Matcher {
         if !self.listened.hears(record.source) {
             return Vec::new();
         }
-        let mut candidates = Vec::new();
-        if let Some(literals) = &self.literals {
-            for hit in literals.find_overlapping_iter(record.message.as_bytes()) {
-                for &index in &self.signs_of_literal[hit.pattern().as_usize()] {
-                    if self.signs[index as usize].from.hears(record.source) && !candidates.contains(&index) {
-                        candidates.push(index);
-                    }
-                }
-            }
-        }
-        candidates.extend(self.always.iter().filter(|&&index| self.signs[index as usize].from.hears(record.source)));
+        let filter = self.filter(record.source);
+        let mut candidates = filter.always.clone();
+        filter.prefilter.find(record.message.as_bytes(), |literal| {
+            let new = filter.signs[literal].iter().filter(|sign| !candidates.contains(sign)).copied().collect::<Vec<_>>();
+            candidates.extend(new);
+        });
         candidates.sort_unstable();
         candidates.iter().filter_map(|&index| self.signs[index as usize].confirm(record, read_at)).collect()
     }

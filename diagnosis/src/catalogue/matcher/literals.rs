@@ -1,14 +1,14 @@
 //! Literals that any match of a regular expression must contain, one of a set: what the prefilter looks for.
 //!
 //! The set is a superset test only: a line that holds none of the literals (in any ASCII case) cannot match. Everything is kept in
-//! lower case because the prefilter is case-insensitive; that keeps `(?i)` patterns in the same automaton.
+//! lower case because the prefilter is case-insensitive; that keeps `(?i)` patterns in the same tables.
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-/// Literals are cut to their last so many bytes: enough to be rare, little enough to keep the automaton small.
+use super::prefilter::MIN_LEN;
+
+/// Literals are cut to their last so many bytes: enough to be rare.
 const MAX_LEN: usize = 16;
-/// Shorter literals are on every other line.
-const MIN_LEN: usize = 3;
 /// More alternatives than this cost more than they save.
 const MAX_SET: usize = 32;
 /// A literal of so many bytes is rare enough: from there on fewer literals count more than longer ones.
