@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use nodewhy_diagnosis::record::{JournalFields, MAX_MESSAGE};
+use nodewhy_diagnosis::record::{JournalFields, MAX_MESSAGE, Source};
 
+/// Speakers that are remembered; most entries are of a few.
+const SPEAKERS: usize = 8;
 /// Names of units, identifiers and the like are shorter; anything longer is hostile.
 const MAX_NAME: usize = 512;
 
@@ -17,6 +19,20 @@ pub(super) struct Fields {
     uid: Vec<u8>,
     transport: Vec<u8>,
     priority: Vec<u8>,
+    boot: Vec<u8>,
+    speakers: Vec<Speaker>,
+    /// Which is forgotten next.
+    oldest: usize,
+}
+
+/// Who an entry with these fields is of.
+#[derive(Debug, PartialEq)]
+struct Speaker {
+    systemd_unit: Vec<u8>,
+    identifier: Vec<u8>,
+    uid: Vec<u8>,
+    transport: Vec<u8>,
+    source: Source,
 }
 
 impl Fields {
@@ -30,6 +46,7 @@ impl Fields {
             &mut self.uid,
             &mut self.transport,
             &mut self.priority,
+            &mut self.boot,
         ] {
             buffer.clear();
         }
@@ -46,6 +63,7 @@ impl Fields {
             Some(b"_P") => (&mut self.pid, &b"_PID="[..], MAX_NAME),
             Some(b"_U") => (&mut self.uid, &b"_UID="[..], MAX_NAME),
             Some(b"_T") => (&mut self.transport, &b"_TRANSPORT="[..], MAX_NAME),
+            Some(b"_B") => (&mut self.boot, &b"_BOOT_ID="[..], MAX_NAME),
             Some(b"PR") => (&mut self.priority, &b"PRIORITY="[..], MAX_NAME),
             _ => return,
         };
@@ -54,6 +72,48 @@ impl Fields {
         {
             slot.extend_from_slice(&value[..value.len().min(max)]);
         }
+    }
+
+    /// Whether all that decides has been taken, so that the rest of the entry need not be looked at. Of PID 1 and of whoever lacks a field (the
+    /// kernel) it may still come.
+    pub(super) fn is_whole(&self) -> bool {
+        let all = [&self.message, &self.boot, &self.systemd_unit, &self.identifier, &self.uid, &self.transport, &self.pid];
+        all.iter().all(|field| !field.is_empty()) && self.pid != b"1"
+    }
+
+    /// `_BOOT_ID`; empty if the entry has none.
+    pub(super) fn boot(&self) -> &[u8] {
+        &self.boot
+    }
+
+    pub(super) fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Who speaks.
+    pub(super) fn source(&mut self) -> Source {
+        // What PID 1 says is of the unit that it speaks about.
+        if self.pid == b"1" {
+            return self.with("", |fields| fields.speaker().0);
+        }
+        let same = |known: &&Speaker| {
+            let Speaker { systemd_unit, identifier, uid, transport, .. } = known;
+            (systemd_unit, identifier, uid, transport) == (&self.systemd_unit, &self.identifier, &self.uid, &self.transport)
+        };
+        if let Some(known) = self.speakers.iter().find(same) {
+            return known.source;
+        }
+        let source = self.with("", |fields| fields.speaker().0);
+        let [systemd_unit, identifier, uid, transport] =
+            [&self.systemd_unit, &self.identifier, &self.uid, &self.transport].map(Clone::clone);
+        let speaker = Speaker { systemd_unit, identifier, uid, transport, source };
+        if self.speakers.len() < SPEAKERS {
+            self.speakers.push(speaker);
+        } else {
+            self.speakers[self.oldest] = speaker;
+            self.oldest = (self.oldest + 1) % SPEAKERS;
+        }
+        source
     }
 
     /// Hands the fields on as text; what is not UTF-8 is replaced.
@@ -92,6 +152,45 @@ mod tests {
             assert_eq!(fields.message.len(), MAX_MESSAGE);
             assert_eq!(fields.systemd_unit, "kube\u{fffd}\0let.service");
         });
+    }
+
+    #[test]
+    fn a_speaker_is_told_the_same_whether_it_is_remembered_or_not() {
+        let mut fields = Fields::default();
+        for round in 0..3 {
+            for (unit, identifier, uid, pid, source) in [
+                ("kubelet.service", "kubelet", "0", "7", Source::Kubelet),
+                ("session-1.scope", "kubelet", "1000", "8", Source::Other),
+                ("my.service", "kubelet", "0", "9", Source::Kubelet),
+                ("init.scope", "systemd", "0", "1", Source::Systemd),
+                ("init.scope", "systemd", "0", "2", Source::Other),
+                ("a.service", "a", "0", "3", Source::Other),
+                ("b.service", "b", "0", "3", Source::Other),
+                ("c.service", "c", "0", "3", Source::Other),
+                ("d.service", "d", "0", "3", Source::Other),
+                ("e.service", "crio", "0", "3", Source::Runtime),
+                ("f.service", "f", "0", "3", Source::Other),
+            ] {
+                fields.clear();
+                for (name, value) in [("_SYSTEMD_UNIT", unit), ("SYSLOG_IDENTIFIER", identifier), ("_UID", uid), ("_PID", pid)] {
+                    fields.take(format!("{name}={value}").as_bytes());
+                }
+                assert_eq!(fields.source(), source, "{unit} {identifier} {uid} {pid}, round {round}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_is_whole_when_nothing_that_comes_later_matters() {
+        let mut fields = Fields::default();
+        for field in ["_BOOT_ID=b", "_TRANSPORT=stdout", "_SYSTEMD_UNIT=kubelet.service", "SYSLOG_IDENTIFIER=kubelet", "_PID=7", "_UID=0"] {
+            fields.take(field.as_bytes());
+            assert!(!fields.is_whole());
+        }
+        fields.take(b"MESSAGE=m");
+        assert!(fields.is_whole());
+        fields.clear();
+        assert!(!fields.is_whole());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nodewhy_diagnosis::catalogue::{Matcher, Sighting};
-use nodewhy_diagnosis::record::JournalFields;
+use nodewhy_diagnosis::record::{JournalFields, MAX_MESSAGE};
 use nodewhy_diagnosis::{Missing, MissingKind};
 use systemd::id128::Id128;
 use systemd::journal::{Journal, OpenDirectoryOptions};
@@ -16,11 +16,15 @@ use super::{Host, MAX_SIGHTINGS};
 const DIRECTORIES: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 /// Asking the clock costs more than reading an entry; a scan asks it once in so many entries.
 const ENTRIES_A_CLOCK: u64 = 64;
+/// `MESSAGE=` and its longest value.
+const THRESHOLD: usize = MAX_MESSAGE + 8;
 
 /// An open journal. Lives on the thread that opened it.
 pub struct Reader {
     journal: Journal,
     boot: Option<Id128>,
+    /// As `_BOOT_ID` has it.
+    boot_text: Vec<u8>,
     fields: Fields,
     directories: String,
     damaged: u64,
@@ -88,9 +92,7 @@ impl Reader {
             .system(true)
             .open_directory(root.as_os_str().as_encoded_bytes().to_vec())
             .map_err(|error| failed("open the journal beneath", &error))?;
-        let boot = boot_id(host);
-        let mut reader =
-            Self { journal, boot, fields: Fields::default(), directories: String::new(), damaged: 0, stale: None, notices_files: true };
+        let mut reader = Self::new(journal, host, String::new()).map_err(|error| failed("open the journal beneath", &error))?;
         // Sets up the notification, and must come first: it makes the library look for files again.
         reader.notices_files = reader.journal.fd().is_ok();
         let files = files(host);
@@ -101,6 +103,14 @@ impl Reader {
         }
         reader.directories = said(host, &files);
         Ok(reader)
+    }
+
+    fn new(mut journal: Journal, host: &Host, directories: String) -> Result<Self, systemd::Error> {
+        // A field is not unpacked further than it is looked at.
+        journal.set_data_threshold(THRESHOLD)?;
+        let boot = boot_id(host);
+        let boot_text = boot.map(|boot| boot.to_string().into_bytes()).unwrap_or_default();
+        Ok(Self { journal, boot, boot_text, fields: Fields::default(), directories, damaged: 0, stale: None, notices_files: true })
     }
 
     /// Opens a journal that lies elsewhere on the node: the directory that holds its files.
@@ -114,8 +124,7 @@ impl Reader {
         std::fs::metadata(&real).map_err(|error| failed(&error))?;
         let opened = OpenDirectoryOptions::default().open_directory(real.as_os_str().as_encoded_bytes().to_vec());
         let journal = opened.map_err(|error| failed(&error))?;
-        let (fields, directories) = (Fields::default(), path.to_owned());
-        let mut reader = Self { journal, boot: boot_id(host), fields, directories, damaged: 0, stale: None, notices_files: true };
+        let mut reader = Self::new(journal, host, path.to_owned()).map_err(|error| failed(&error))?;
         reader.notices_files = reader.journal.fd().is_ok();
         Ok(reader)
     }
@@ -138,8 +147,8 @@ impl Reader {
                 self.notice_files()?;
                 return Ok(None);
             }
+            self.read();
             if let Some(at) = self.entry_time().filter(|_| self.of_this_boot()) {
-                self.take_fields();
                 return Ok(Some(self.fields.with("", |fields| then(fields, at))));
             }
         }
@@ -167,6 +176,7 @@ impl Reader {
             if scan.tail.is_none() {
                 scan.tail = self.cursor();
             }
+            self.read();
             if !self.of_this_boot() {
                 if scan.entries == 0 {
                     self.stale = Some(self.of_another_boot());
@@ -224,6 +234,7 @@ impl Reader {
         if self.journal.next()? == 0 {
             return Ok(None);
         }
+        self.read();
         if !self.of_this_boot() {
             return Ok(Some(Vec::new()));
         }
@@ -260,42 +271,47 @@ impl Reader {
         Timestamp::from_microsecond(micros).ok()
     }
 
+    /// Whether the entry that was read is. The library has to look the entry up again for its boot, so it is asked only where the field is missing.
     fn of_this_boot(&self) -> bool {
-        match (&self.boot, self.journal.monotonic_timestamp()) {
-            (Some(boot), Ok((_, of))) => *boot == of,
-            _ => true,
+        match (&self.boot, self.fields.boot()) {
+            (None, _) => true,
+            (Some(boot), b"") => self.journal.monotonic_timestamp().map_or(true, |(_, of)| of == *boot),
+            (Some(_), of) => of == self.boot_text,
         }
     }
 
-    fn recognise(&mut self, matcher: &Matcher) -> Vec<Sighting> {
-        self.take_fields();
-        let Some(at) = self.entry_time() else { return Vec::new() };
-        let mut sightings = self.fields.with("", |fields| {
-            if !matcher.listens_to(fields.speaker().0) {
-                return Vec::new();
+    /// Takes the fields of the present entry.
+    fn read(&mut self) {
+        self.fields.clear();
+        loop {
+            match self.journal.enumerate_data() {
+                Ok(Some(field)) => self.fields.take(field.data()),
+                Ok(None) => return,
+                // The library would give the same field for ever; what came before it is still true.
+                Err(_) => {
+                    self.damaged += 1;
+                    return;
+                }
             }
-            matcher.recognise(&fields.record(Some(at)), at)
-        });
+            if self.fields.is_whole() {
+                return;
+            }
+        }
+    }
+
+    /// The sightings in the entry that was read. Most have none, and that is told from its bytes.
+    fn recognise(&mut self, matcher: &Matcher) -> Vec<Sighting> {
+        let source = self.fields.source();
+        if !matcher.listens_to(source) || !matcher.may_recognise(source, self.fields.message()) {
+            return Vec::new();
+        }
+        let Some(at) = self.entry_time() else { return Vec::new() };
+        let mut sightings = self.fields.with("", |fields| matcher.recognise(&fields.record(Some(at)), at));
         if !sightings.is_empty() {
             let cursor = self.cursor().unwrap_or_default();
             sightings.iter_mut().for_each(|sighting| sighting.cursor.clone_from(&cursor));
         }
         sightings
-    }
-
-    fn take_fields(&mut self) {
-        self.fields.clear();
-        loop {
-            match self.journal.enumerate_data() {
-                Ok(Some(field)) => self.fields.take(field.data()),
-                Ok(None) => break,
-                // The library would give the same field for ever; what came before it is still true.
-                Err(_) => {
-                    self.damaged += 1;
-                    break;
-                }
-            }
-        }
     }
 }
 
