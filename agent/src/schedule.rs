@@ -99,7 +99,8 @@ pub async fn look_once(host: Arc<Host>, checks: Vec<Check>, known: Facts, deadli
 pub struct Scheduler {
     host: Arc<Host>,
     slots: Vec<Slot>,
-    known: Facts,
+    /// Copied only while a look still reads it.
+    known: Arc<Facts>,
     hurry: BTreeSet<&'static str>,
     looks: JoinSet<Facts>,
     /// Which slot a look under way belongs to.
@@ -131,7 +132,7 @@ impl Scheduler {
     pub fn new(host: Arc<Host>, checks: Vec<Check>, known: Facts, orders: mpsc::Receiver<Order>, out: mpsc::Sender<Looked>) -> Self {
         let now = Instant::now();
         let slots = checks.into_iter().map(|check| Slot { check, due: now, under_way: None, looked: false }).collect();
-        Self { host, slots, known, hurry: BTreeSet::new(), looks: JoinSet::new(), of: BTreeMap::new(), orders, out }
+        Self { host, slots, known: Arc::new(known), hurry: BTreeSet::new(), looks: JoinSet::new(), of: BTreeMap::new(), orders, out }
     }
 
     /// Runs until nobody listens any more.
@@ -155,9 +156,9 @@ impl Scheduler {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Learn(facts) => {
-                self.known.absorb(facts);
+                Arc::make_mut(&mut self.known).absorb(facts);
             }
-            Order::ClockSetBack(step) => self.known.clock_set_back(step),
+            Order::ClockSetBack(step) => Arc::make_mut(&mut self.known).clock_set_back(step),
             Order::LookNow(names) => {
                 let now = Instant::now();
                 for slot in self.slots.iter_mut().filter(|slot| names.contains(&slot.check.name)) {
@@ -195,10 +196,9 @@ impl Scheduler {
         if !self.slots.iter().any(due) {
             return;
         }
-        let known = Arc::new(self.known.clone());
         for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| due(slot)) {
             let began_at = Timestamp::now();
-            let look = Look { host: self.host.clone(), known: known.clone(), began_at, deadline: slot.check.deadline };
+            let look = Look { host: self.host.clone(), known: Arc::clone(&self.known), began_at, deadline: slot.check.deadline };
             let handle = self.looks.spawn((slot.check.look)(look));
             self.of.insert(handle.id(), index);
             slot.under_way = Some(UnderWay { began: now, began_at, given_up: false, again: false });
@@ -254,7 +254,7 @@ impl Scheduler {
     }
 
     async fn tell(&mut self, looked: Looked) {
-        self.known.absorb(looked.facts.clone());
+        Arc::make_mut(&mut self.known).absorb(looked.facts.clone());
         // An error means that nobody listens any more, which ends the loop.
         drop(self.out.send(looked).await);
     }

@@ -263,9 +263,13 @@ impl Brain {
         }
         // Facts read since a sighting may end it even if they are what they were.
         self.changed |= self.hurry.came_back(looked.check, looked.began_at);
+        // All that the watch asks for is whether this is a Kubernetes node; the rest changes too often to be copied for it.
+        let of_interest = looked.facts.get(s::NODE_IS_KUBERNETES.path()).is_some();
         if self.facts.absorb(self.by_this_clock(looked.facts)) {
             self.changed = true;
-            self.outputs.known.send_replace(Arc::new(self.facts.clone()));
+            if of_interest {
+                self.outputs.known.send_replace(Arc::new(self.facts.clone()));
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use nodewhy_diagnosis::facts::schema as fact;
 use nodewhy_diagnosis::{Facts, Missing};
 
 use super::support::{blocking, failed, miss_all, needs, no_kubelet};
-use super::{Check, Look, Stage};
+use super::{Check, Look, Looking, Stage};
 use crate::host::{Host, ReadError};
 
 const REPORTS: &[&str] = &["kubelet.port"];
@@ -19,19 +19,25 @@ pub(super) const CHECK: Check = Check {
     period: Duration::from_secs(5),
     deadline: Duration::from_secs(3),
     reports: REPORTS,
-    look: |look| blocking(look, REPORTS, look_at),
+    look,
 };
+
+fn look(look: Look) -> Looking {
+    // While the kubelet runs the port is its own; tables of a busy node's connections are not read for that, and no thread is woken.
+    if no_kubelet(&look).is_none() && look.known.known(fact::KUBELET_UNIT_RUNNING) == Some(true) {
+        let mut facts = Facts::new();
+        facts.set(fact::KUBELET_PORT_HOLDER, look.began_at, String::new());
+        return Box::pin(std::future::ready(facts));
+    }
+    blocking(look, REPORTS, look_at)
+}
 
 fn look_at(look: &Look, facts: &mut Facts) {
     if let Some(why) = no_kubelet(look) {
         miss_all(facts, REPORTS, look.began_at, &why);
         return;
     }
-    // While the kubelet runs the port is its own; tables of a busy node's connections are not read for that.
-    let holder = match look.known.known(fact::KUBELET_UNIT_RUNNING) {
-        Some(true) => Ok(String::new()),
-        _ => needs(look, fact::KUBELET_CONFIG_PORT).and_then(|port| holder(&look.host, port)),
-    };
+    let holder = needs(look, fact::KUBELET_CONFIG_PORT).and_then(|port| holder(&look.host, port));
     facts.put(fact::KUBELET_PORT_HOLDER, look.began_at, holder);
 }
 
