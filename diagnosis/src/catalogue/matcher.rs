@@ -150,6 +150,11 @@ impl Matcher {
         self.signs.is_empty()
     }
 
+    /// The signs' patterns, for whoever measures them against other programs.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.signs.iter().map(|sign| &*sign.pattern.source)
+    }
+
     /// Signs (code, index) whose pattern guarantees no literal: they are tried on every line and should be few.
     pub fn without_literal(&self) -> impl Iterator<Item = (&str, usize)> {
         self.always.iter().map(|&index| &self.signs[index as usize]).map(|sign| (&*sign.code, sign.sign))

@@ -2,7 +2,8 @@
 
 /// Whether a line holds anything that [`clean`] would change; one look at the bytes for the ordinary ones.
 pub(super) fn is_clean(line: &str) -> bool {
-    memchr::memchr3(0x1b, b'&', 0xc2, line.as_bytes()).is_none() && memchr::memchr2(0xe2, 0xef, line.as_bytes()).is_none()
+    memchr::memchr2(0x1b, b'&', line.as_bytes()).is_none()
+        && (line.is_ascii() || memchr::memchr3(0xc2, 0xe2, 0xef, line.as_bytes()).is_none())
 }
 
 /// The line as it was written, into `out`.

@@ -61,8 +61,14 @@ impl Lines {
     fn cut(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&str)) {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end);
-            self.hold(line);
-            self.hand_out(each);
+            if self.held.is_empty() && self.cut == 0 && end <= Self::MAX_LINE {
+                // The usual one is given as it lies there.
+                self.stats.lines += 1;
+                self.give(line, each);
+            } else {
+                self.hold(line);
+                self.hand_out(each);
+            }
             bytes = &rest[1..];
         }
         self.hold(bytes);
@@ -95,23 +101,25 @@ impl Lines {
         self.stats.lines += 1;
         self.stats.cut_lines += u64::from(self.cut > 0);
         self.stats.cut_bytes += self.cut;
-        let mut line = self.held.as_slice();
+        let mut held = std::mem::take(&mut self.held);
+        self.give(if self.cut > 0 { without_torn_end(&held) } else { &held }, each);
+        held.clear();
+        // One monstrous line must not hold its memory for the rest of the stream.
+        held.shrink_to(Self::MAX_LINE);
+        self.held = held;
+        self.cut = 0;
+    }
+
+    fn give(&mut self, mut line: &[u8], each: &mut impl FnMut(&str)) {
         if self.stats.lines == 1 {
             line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         }
         line = line.strip_suffix(b"\r").unwrap_or(line);
-        if self.cut > 0 {
-            line = without_torn_end(line);
-        }
         let text = String::from_utf8_lossy(line);
         if matches!(text, Cow::Owned(_)) {
             self.stats.invalid_utf8_lines += 1;
         }
         each(&text);
-        self.held.clear();
-        // One monstrous line must not hold its memory for the rest of the stream.
-        self.held.shrink_to(Self::MAX_LINE);
-        self.cut = 0;
     }
 }
 

@@ -259,19 +259,19 @@ struct Around<'a> {
 }
 
 fn plain<'a>(clock: &mut Clock, line: &'a str, around: &Around<'a>) -> Spoken<'a> {
-    let (mut head, message) = head::split(line);
+    // A kubelet's own file: nothing stands before the message.
+    if Klog::parse(line).is_some_and(|klog| klog.stamp.is_some()) {
+        return headed(clock, (Head::default(), line), around);
+    }
+    let (head, message) = head::split(line);
     let silent = head.name.is_empty() && !head.kernel;
-    if silent && head.stamp.is_none() && Klog::parse(message).is_none() && Logfmt::parse(message).is_none() {
-        if let Some((speaker, rest)) = after_mark(line) {
+    if silent && Klog::parse(message).is_none() && Logfmt::parse(message).is_none() {
+        let undated = head.stamp.is_none();
+        // What stands before the head, or, between time and line, the name of a stream.
+        if let Some((speaker, rest)) = after_mark(if undated { line } else { message }) {
             let speaker = if speaker.is_empty() { around.speaker } else { speaker };
-            return headed(clock, head::split(rest), &Around { speaker, ..*around });
-        }
-    } else if silent && Klog::parse(message).is_none() {
-        // The name of a stream between time and line.
-        if let Some((speaker, rest)) = after_mark(message) {
-            let speaker = if speaker.is_empty() { around.speaker } else { speaker };
-            head.name = "";
-            return headed(clock, (head, rest), &Around { speaker, ..*around });
+            let split = if undated { head::split(rest) } else { (head, rest) };
+            return headed(clock, split, &Around { speaker, ..*around });
         }
     }
     headed(clock, (head, message), around)

@@ -42,6 +42,9 @@ const MONTHS: [&[&str]; 12] = [
     ],
 ];
 
+/// Microseconds of one.
+const HOUR: i64 = 3_600_000_000;
+
 /// A time as a line gives it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Stamp {
@@ -60,31 +63,44 @@ pub(super) struct Clock {
     zone: TimeZone,
     /// A full date seen in this log: it tells the year of its neighbours.
     seen: Option<Timestamp>,
+    /// Month, day and hour resolved last, and when that hour began: neighbours share it, and clocks are changed on the hour.
+    hour: Option<(i8, i8, i64, Timestamp)>,
     pub(super) guessed_zone: bool,
 }
 
 impl Clock {
     pub(super) fn new(read_at: Timestamp, zone: TimeZone) -> Self {
-        Self { read_at, zone, seen: None, guessed_zone: false }
+        Self { read_at, zone, seen: None, hour: None, guessed_zone: false }
     }
 
     pub(super) fn resolve(&mut self, stamp: Stamp) -> Option<Timestamp> {
         match stamp {
             Stamp::Exact(at) => {
-                self.seen = Some(at);
+                self.see(at);
                 Some(at)
             }
             Stamp::Local(local) => {
                 self.guessed_zone = true;
                 let at = self.zone.to_timestamp(local).ok()?;
-                self.seen = Some(at);
+                self.see(at);
                 Some(at)
             }
             Stamp::Yearless { month, day, micros } => {
                 self.guessed_zone = true;
-                self.year_for(month, day, micros)
+                let (hour, within) = (micros / HOUR, micros % HOUR);
+                let begun = match self.hour {
+                    Some((of_month, of_day, of_hour, begun)) if (of_month, of_day, of_hour) == (month, day, hour) => begun,
+                    _ => self.year_for(month, day, hour * HOUR)?,
+                };
+                self.hour = Some((month, day, hour, begun));
+                begun.checked_add(SignedDuration::from_micros(within)).ok()
             }
         }
+    }
+
+    fn see(&mut self, at: Timestamp) {
+        self.seen = Some(at);
+        self.hour = None;
     }
 
     /// The year nearest to a full date seen in the same log; else the latest that does not lie in the reader's future (a day of grace for zones).
@@ -218,8 +234,13 @@ fn month(name: &str) -> Option<i8> {
     if let Some(number) = name.strip_suffix('月').or_else(|| name.strip_suffix('월')) {
         return small(number.as_bytes()).filter(|month| (1..=12).contains(month));
     }
-    if name.len() > 14 || name.bytes().all(|byte| byte.is_ascii_digit()) {
+    // Most of what comes here is no month: a klog header, a time of day, a host's name.
+    if name.len() > 24 || (name.bytes().any(|byte| byte.is_ascii_digit()) && !name.starts_with(['T', 't'])) {
         return None;
+    }
+    const ENGLISH: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    if let Some(index) = ENGLISH.iter().position(|english| *english == name) {
+        return Some(index as i8 + 1);
     }
     let name = name.strip_suffix('.').unwrap_or(name);
     let is_name = |known: &&str| known.eq_ignore_ascii_case(name) || (!name.is_ascii() && **known == name.to_lowercase());

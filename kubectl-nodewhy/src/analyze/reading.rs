@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nodewhy_diagnosis::catalogue::Sighting;
 use nodewhy_diagnosis::facts::Facts;
-use nodewhy_diagnosis::record::{Klog, LineParser, Lines, LogRecord, ParsedLine, Spoken, clip};
+use nodewhy_diagnosis::record::{LineParser, Lines, LogRecord, ParsedLine, Spoken, clip};
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Mode, State, View, diagnose};
 use serde::Serialize;
 
@@ -169,7 +169,7 @@ impl<'a> Judge<'a> {
             self.wrapped.begin(record);
         }
         self.see(record, last_words);
-        if let Some(squeezed) = squeezed(record.message) {
+        if let Some(squeezed) = squeezed(record) {
             self.see(&LogRecord { message: &squeezed, klog: None, ..*record }, last_words);
         }
         if spoken.headed {
@@ -248,19 +248,26 @@ impl<'a> Judge<'a> {
 
 /// A message in which whoever saved it left runs of spaces (a terminal's wrapping, a table's cell) with single ones; `None` if there are
 /// no runs but klog's own before the process number.
-fn squeezed(message: &str) -> Option<String> {
+fn squeezed(record: &LogRecord<'_>) -> Option<String> {
     const RUN: &str = "   ";
-    let body = Klog::parse(message).map_or(message, |klog| klog.body);
+    let body = record.klog.map_or(record.message, |klog| klog.body);
     if !body.trim_end().contains(RUN) {
         return None;
     }
-    let head = &message[..message.len() - body.len()];
+    let head = &record.message[..record.message.len() - body.len()];
     Some(head.to_owned() + &body.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::squeezed;
+    use nodewhy_diagnosis::Source;
+    use nodewhy_diagnosis::record::{Klog, LogRecord};
+
+    fn squeezed(message: &str) -> Option<String> {
+        let record =
+            LogRecord { at: None, source: Source::Kubelet, unit: "", priority: None, klog: Klog::parse(message), message, cursor: "" };
+        super::squeezed(&record)
+    }
 
     #[test]
     fn only_runs_of_spaces_in_what_was_said_are_squeezed() {

@@ -10,9 +10,9 @@ const MAX_JOINED: usize = 16;
 pub(super) struct Wrapped {
     source: Option<Source>,
     unit: String,
-    /// Joined as a terminal wraps, in the middle of a word.
+    /// The message; what was joined to it as a terminal wraps, in the middle of a word.
     tight: String,
-    /// Joined as people and programs wrap, at a space.
+    /// The same as people and programs wrap, at a space; empty while nothing was joined.
     spaced: String,
     joined: usize,
     /// Signs already recognised in this record.
@@ -27,10 +27,9 @@ impl Wrapped {
         self.seen.clear();
         self.unit.clear();
         self.unit.push_str(record.unit);
-        for text in [&mut self.tight, &mut self.spaced] {
-            text.clear();
-            text.push_str(record.message);
-        }
+        self.spaced.clear();
+        self.tight.clear();
+        self.tight.push_str(record.message);
     }
 
     /// Nothing can be joined to what was read.
@@ -43,6 +42,9 @@ impl Wrapped {
     pub(super) fn join(&mut self, line: &str) -> Option<[LogRecord<'_>; 2]> {
         let source = self.source?;
         self.joined += 1;
+        if self.joined == 1 {
+            self.spaced.push_str(&self.tight);
+        }
         if self.joined > MAX_JOINED || self.spaced.len() >= MAX_MESSAGE {
             self.forget();
             return None;
