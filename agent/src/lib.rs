@@ -7,6 +7,8 @@ pub mod checks;
 pub mod cli;
 #[allow(clippy::disallowed_methods, reason = "the agent's own configuration, in its own mount namespace")]
 pub mod config;
+#[doc(hidden)]
+pub mod fuzz;
 #[allow(clippy::disallowed_methods, reason = "the door itself")]
 pub mod host;
 pub mod identity;

@@ -6,6 +6,8 @@
 pub mod catalogue;
 pub mod diagnose;
 pub mod facts;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod model;
 pub mod node;
 pub mod page;

@@ -4,6 +4,8 @@ pub mod analyze;
 pub mod bundle;
 mod cli;
 mod client;
+#[doc(hidden)]
+pub mod fuzz;
 mod history;
 mod nodes;
 mod output;

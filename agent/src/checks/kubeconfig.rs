@@ -199,7 +199,7 @@ pub(crate) fn load(host: &Host, path: &str) -> Result<Kubeconfig, LoadError> {
     parse(path, &text).map_err(LoadError::Invalid)
 }
 
-fn parse(path: &str, text: &str) -> Result<Kubeconfig, String> {
+pub(super) fn parse(path: &str, text: &str) -> Result<Kubeconfig, String> {
     if text.trim().is_empty() {
         return Err(format!("{path}: the file is empty"));
     }

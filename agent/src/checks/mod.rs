@@ -132,6 +132,31 @@ pub const ALL: &[Check] = &[
     apiserver::CHECK,
 ];
 
+/// For the fuzzer: a kubelet's command line, from an environment file's first part and a unit's line after it.
+#[doc(hidden)]
+pub fn fuzz_command(bytes: &[u8]) {
+    use kubelet::{environment, flags};
+    let text = String::from_utf8_lossy(bytes);
+    let (file, line) = text.split_once('\0').unwrap_or(("", &text));
+    let mut variables = environment::Environment::new();
+    environment::read_file(file, &mut variables);
+    let words = environment::split_words(line);
+    environment::read_assignments(&words, &mut variables);
+    let argv = environment::expand(&words, &variables);
+    if let Some(arguments) = flags::kubelet_arguments(&argv) {
+        let parsed = flags::parse(&arguments);
+        assert!(parsed.len() <= arguments.len());
+    }
+}
+
+/// For the fuzzer.
+#[doc(hidden)]
+pub fn fuzz_kubeconfig(bytes: &[u8]) {
+    if let Err(complaint) = kubeconfig::parse("/k.conf", &String::from_utf8_lossy(bytes)) {
+        assert!(!complaint.is_empty());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -329,6 +329,20 @@ fn after_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// For the fuzzer: an answer, and the files that say whom to ask.
+#[doc(hidden)]
+pub fn fuzz_answer(bytes: &[u8]) {
+    if let Some(id) = bytes.first_chunk::<2>() {
+        let _ = parse_answer(bytes, u16::from_be_bytes(*id));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let conf = parse_resolv_conf(&text);
+    let _ = (in_hosts(&text, "api.example.org"), candidates(&conf, "api"));
+    if let Some(question) = question(7, &text, TYPE_A) {
+        assert!(question.len() <= 12 + 255 + 4);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

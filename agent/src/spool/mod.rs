@@ -376,5 +376,11 @@ fn read_all(file: &File, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// For the fuzzer.
+#[doc(hidden)]
+pub fn fuzz_segment(bytes: &[u8]) {
+    segment::fuzz(bytes);
+}
+
 #[cfg(test)]
 mod tests;

@@ -151,6 +151,18 @@ pub(super) fn frames(bytes: &[u8], generation: u64) -> (Vec<Frame<'_>>, u64, boo
     }
 }
 
+/// For the fuzzer: a segment of any bytes, and a payload of any bytes whose checksum is right.
+pub(super) fn fuzz(bytes: &[u8]) {
+    let generation = Header::read(bytes).map_or(0, |header| header.generation);
+    let (found, end, _) = frames(bytes, generation);
+    assert!(found.is_empty() || end <= bytes.len() as u64);
+    if let Some(frame) = Frame::decode(bytes) {
+        let mut segment = vec![0; HEADER as usize];
+        segment.extend(frame.encode(1, HEADER));
+        assert_eq!(frames(&segment, 1).0, [frame]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,8 @@
 mod command;
 pub(crate) mod config;
 mod effective;
-mod environment;
-mod flags;
+pub(super) mod environment;
+pub(super) mod flags;
 pub(crate) mod layout;
 mod name;
 mod next_start;
