@@ -9,6 +9,10 @@ const MAX_MARK: usize = 256;
 /// Without indentation and the marks of quoting and lists before a line.
 pub(super) fn unquoted(line: &str) -> &str {
     let mut text = line.trim_start();
+    // Nearly every line begins with a letter or a digit.
+    if text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && !text.starts_with("data: ") {
+        return text;
+    }
     loop {
         let rest = ["> ", "# ", "* ", "- ", "| ", "• ", "data: "].iter().find_map(|mark| text.strip_prefix(mark)).or_else(|| {
             // `>Nov 22` and `>> Nov 22` of mails; `>` alone.
@@ -23,6 +27,9 @@ pub(super) fn unquoted(line: &str) -> &str {
 
 /// Lines that nobody logged: blank, journalctl's own, its explanations (-x), a pager's, a Markdown fence.
 pub(super) fn is_mark(text: &str) -> bool {
+    if text.as_bytes().first().is_some_and(|&byte| byte.is_ascii_alphanumeric() && byte != b'l') {
+        return false;
+    }
     let pager = || text.strip_prefix("lines ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains('-'));
     text.trim_end().is_empty() || text == "--" || text.starts_with("-- ") || text.starts_with("░░") || text.starts_with("```") || pager()
 }

@@ -260,33 +260,35 @@ struct Around<'a> {
 
 fn plain<'a>(clock: &mut Clock, line: &'a str, around: &Around<'a>) -> Spoken<'a> {
     // A kubelet's own file: nothing stands before the message.
-    if Klog::parse(line).is_some_and(|klog| klog.stamp.is_some()) {
-        return headed(clock, (Head::default(), line), around);
+    if let Some(klog) = Klog::parse(line).filter(|klog| klog.stamp.is_some() && around.speaker != "kernel") {
+        return headed(clock, (Head::default(), line), Some(klog), around);
     }
     let (head, message) = head::split(line);
+    let klog = Klog::parse(message);
     let silent = head.name.is_empty() && !head.kernel;
-    if silent && Klog::parse(message).is_none() && Logfmt::parse(message).is_none() {
+    if silent && klog.is_none() && Logfmt::parse(message).is_none() {
         let undated = head.stamp.is_none();
         // What stands before the head, or, between time and line, the name of a stream.
         if let Some((speaker, rest)) = after_mark(if undated { line } else { message }) {
             let speaker = if speaker.is_empty() { around.speaker } else { speaker };
             let split = if undated { head::split(rest) } else { (head, rest) };
-            return headed(clock, split, &Around { speaker, ..*around });
+            let klog = Klog::parse(split.1);
+            return headed(clock, split, klog, &Around { speaker, ..*around });
         }
     }
-    headed(clock, (head, message), around)
+    headed(clock, (head, message), klog, around)
 }
 
-fn headed<'a>(clock: &mut Clock, (mut head, message): (Head<'a>, &'a str), around: &Around<'a>) -> Spoken<'a> {
+fn headed<'a>(clock: &mut Clock, (mut head, message): (Head<'a>, &'a str), klog: Option<Klog<'a>>, around: &Around<'a>) -> Spoken<'a> {
     let own = head.kernel || !head.name.is_empty();
     if !own {
         head.name = around.speaker;
         head.kernel = head.name == "kernel";
     }
     let mut source = if head.kernel { Source::Kernel } else { Source::of(head.name) };
-    let message = match source {
-        Source::Kernel => kernel_message(message),
-        _ => message,
+    let (message, klog) = match source {
+        Source::Kernel => (kernel_message(message), None),
+        _ => (message, klog),
     };
     if source == Source::Systemd && head.pid.is_some_and(|pid| pid != 1) {
         source = Source::Other; // A user's manager.
@@ -297,8 +299,7 @@ fn headed<'a>(clock: &mut Clock, (mut head, message): (Head<'a>, &'a str), aroun
     } else if source == Source::Systemd {
         unit = unit_spoken_of(message);
     }
-    let klog = Klog::parse(message);
-    let logfmt = Logfmt::parse(message);
+    let logfmt = if klog.is_some() { None } else { Logfmt::parse(message) };
     let stamp_of_its_own = own_stamp(klog.as_ref(), logfmt.as_ref());
     let headed = head.stamp.is_some() || own || klog.is_some() || logfmt.is_some();
     // A full date beats one without a year, the carrier's beats the program's own.
