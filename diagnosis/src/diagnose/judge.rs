@@ -166,6 +166,15 @@ fn may_hold(look: &Look<'_>, rule: &Expr, scope: Scope<'_>) -> bool {
 
 /// Log signs that hold: seen often enough, and not of something that does not concern this node.
 fn log_signs(look: &Look<'_>, cause: &Cause, watched: &Watched) -> Vec<u16> {
+    concerning_log_signs(look, cause, watched, |heard| heard.reached)
+}
+
+/// Log signs that were seen, but not often enough.
+pub(super) fn scant_log_signs(look: &Look<'_>, cause: &Cause, watched: &Watched) -> Vec<u16> {
+    concerning_log_signs(look, cause, watched, |heard| !heard.reached)
+}
+
+fn concerning_log_signs(look: &Look<'_>, cause: &Cause, watched: &Watched, counts: impl Fn(&Heard) -> bool) -> Vec<u16> {
     let concerns = |index: u16, heard: &Heard| match cause.signs.get(usize::from(index)) {
         Some(Sign::Log(log)) => {
             let scope = Scope { spoken: Some(heard.spoken()), ..Scope::facts(&look.seen) };
@@ -173,7 +182,7 @@ fn log_signs(look: &Look<'_>, cause: &Cause, watched: &Watched) -> Vec<u16> {
         }
         _ => false,
     };
-    let holding = watched.logs.iter().filter(|(index, heard)| heard.reached && concerns(**index, heard));
+    let holding = watched.logs.iter().filter(|(index, heard)| counts(heard) && concerns(**index, heard));
     holding.map(|(index, _)| *index).collect()
 }
 

@@ -5,6 +5,7 @@ mod fold;
 mod hear;
 mod judge;
 mod order;
+mod scant;
 mod show;
 mod state;
 mod transitions;
@@ -77,6 +78,9 @@ pub fn diagnose(catalogue: &Catalogue, view: &View<'_>, prior: &State) -> Outcom
         state.end_at(now);
     }
     let mut found = judge_all(&look, catalogue, &mut state);
+    if view.mode == Mode::Saved {
+        scant::add(&look, catalogue, &mut state, &mut found);
+    }
 
     let mut transitions: Vec<Transition> = Vec::new();
     let closed = close(&mut state, catalogue, &mut found.absent, now, &mut transitions);

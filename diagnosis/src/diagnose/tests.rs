@@ -7,6 +7,7 @@ mod folding;
 mod opening;
 mod pods;
 mod replay;
+mod scant;
 mod telling;
 
 use std::collections::BTreeMap;

@@ -86,6 +86,7 @@ fn wrong_with(look: &Look, flags: &Flags, loaded: &Result<Config, ConfigError>) 
 }
 
 /// Minor version of the kubelet that registered last. The next one to start may be newer, hardly older.
-fn version(_look: &Look) -> Option<u32> {
-    None
+fn version(look: &Look) -> Option<u32> {
+    let version = look.known.known(fact::CLUSTER_NODE_KUBELET_VERSION)?;
+    version.strip_prefix("v1.")?.split(['.', '-', '+']).next()?.parse().ok()
 }
