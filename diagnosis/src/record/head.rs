@@ -16,6 +16,9 @@ pub(super) struct Head<'a> {
 
 /// The head and the message.
 pub(super) fn split(line: &str) -> (Head<'_>, &str) {
+    if let Some(stamp) = audit(line) {
+        return (Head { stamp: Some(stamp), ..Head::default() }, line);
+    }
     let mut head = Head::default();
     let mut rest = line;
     if let Some((priority, after)) = angle_priority(rest) {
@@ -67,6 +70,15 @@ fn rfc5424(text: &str, priority: Option<u8>) -> Option<(Head<'_>, &str)> {
     let head = Head { stamp: Some(stamp), host: known(host), name: known(name), pid: pid.parse().ok(), kernel: name == "kernel", priority };
     let message = without_structured_data(rest).trim_start_matches(['\u{feff}', ' ']);
     Some((head, message))
+}
+
+/// The time in `type=AVC msg=audit(1700596261.324:4756): ...` of auditd's own log and of ausearch; the whole line is the message.
+fn audit(text: &str) -> Option<Stamp> {
+    let text = text.strip_prefix("node=").and_then(|named| named.split_once(' ')).map_or(text, |(_, rest)| rest);
+    let (kind, rest) = text.strip_prefix("type=")?.split_once(" msg=audit(")?;
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"_[]".contains(&byte);
+    let (time, _) = rest.split_once(':').filter(|_| kind.len() <= 32 && kind.bytes().all(plain))?;
+    time::unix(time).map(Stamp::Exact)
 }
 
 fn without_structured_data(text: &str) -> &str {

@@ -32,6 +32,22 @@ fn all(text: &str) -> Vec<String> {
 const SWAP: &str = r#"E1122 00:54:49.103848   14029 run.go:72] "command failed" err="swap""#;
 
 #[test]
+fn audit_lines_have_their_time_and_keep_their_words() {
+    for line in ["type=AVC msg=audit(1795308889.104:412): avc:  denied  { read }", "node=w1 type=USER_AVC msg=audit(1795308889.104:413): x"]
+    {
+        assert_eq!(seen(line), format!("Unknown||2026-11-22T00:54:49.104Z|{line}"));
+    }
+    for line in [
+        "type=AVC msg=audit(",
+        "type= msg=audit(1:2",
+        "type=AVC msg=audit(99999999999999999999.1:2): x",
+        "type=a b msg=audit(1795308889.104:1): x",
+    ] {
+        assert_eq!(seen(line), format!("Unknown||-|{line}"), "no time that could be read");
+    }
+}
+
+#[test]
 fn journalctl_short_and_its_kin() {
     let want = format!("Kubelet|kubelet|2026-11-22T00:54:49Z|{SWAP}");
     for prefix in [
