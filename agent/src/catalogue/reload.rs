@@ -1,5 +1,6 @@
 //! Takes changed cause files into force without a restart.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
@@ -15,28 +16,38 @@ const POLL: Duration = Duration::from_secs(2);
 const STACK: usize = 8 << 20;
 
 /// Loads again when the files changed, and at every SIGHUP; tells each catalogue. Ends when nobody listens any more.
-pub async fn follow(mut shelf: Shelf, mut hangup: Signal, out: mpsc::Sender<Loaded>) {
+pub async fn follow(shelf: Shelf, mut hangup: Signal, out: mpsc::Sender<Loaded>) {
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = shelf.read_at.clone();
+    let shelf = Arc::new(Mutex::new(shelf));
     loop {
         let ordered = tokio::select! {
             Some(()) = hangup.recv() => true,
             _ = ticks.tick() => false,
             () = out.closed() => return,
         };
-        let last = before.clone();
-        let looked = aside(move || {
+        let looking = Arc::clone(&shelf);
+        let looked = tokio::task::spawn_blocking(move || {
+            let shelf = looking.lock().unwrap_or_else(PoisonError::into_inner);
             let now = shelf.stamp();
-            let loaded = (ordered || (now != shelf.read_at && now == last)).then(|| shelf.load());
-            if loaded.is_some() {
-                shelf.keep();
-            }
-            (shelf, now, loaded)
+            (now != shelf.read_at, now)
         });
-        let Some((back, now, loaded)) = looked.await else { return };
-        (shelf, before) = (back, now);
-        if let Some(loaded) = loaded
+        let Ok((changed, now)) = looked.await else { continue };
+        let settled = now == before;
+        before = now;
+        if !ordered && !(changed && settled) {
+            continue;
+        }
+        let loading = Arc::clone(&shelf);
+        let loaded = aside(move || {
+            let mut shelf = loading.lock().unwrap_or_else(PoisonError::into_inner);
+            let loaded = shelf.load();
+            shelf.keep();
+            loaded
+        });
+        // Without a thread to do it on it is tried again at the next look.
+        if let Some(loaded) = loaded.await
             && out.send(loaded).await.is_err()
         {
             return;
@@ -44,12 +55,12 @@ pub async fn follow(mut shelf: Shelf, mut hangup: Signal, out: mpsc::Sender<Load
     }
 }
 
-/// On a thread of its own: the disk may hang, and the parser of expressions wants more stack than the runtime's threads have.
+/// On a thread of its own: the parser of expressions wants more stack than the runtime's threads have. `None` if the system has no thread to give.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, result) = oneshot::channel();
     let thread = std::thread::Builder::new().name("catalogue".to_owned()).stack_size(STACK);
     if let Err(error) = thread.spawn(move || drop(done.send(work()))) {
-        tracing::error!("own causes are not looked at any more: the system has no thread to give: {error}");
+        tracing::warn!("changed causes are not read yet: the system has no thread to give: {error}");
     }
     result.await.ok()
 }

@@ -32,8 +32,9 @@ use crate::{catalogue, checks, mount_watch, npd};
 const SEGMENT_BYTES: u64 = 4 << 20;
 /// Looks that block, at once. A hung one keeps its thread; there is never a second of the same check.
 const BLOCKING_THREADS: usize = 32;
-/// After this much quiet the blocking threads and their stacks are gone.
-const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// After this much quiet a blocking thread and its stack are gone. Longer than between two looks of the most frequent checks: one is always left,
+/// so that looks go on when the machine has no process id to give for another.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// A power failure loses this much at most of what the collector has not yet.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
