@@ -23,6 +23,7 @@ mod pids;
 mod pods;
 mod port;
 mod runtime;
+mod sandboxes;
 mod shutdown;
 mod static_pods;
 mod support;
@@ -110,6 +111,7 @@ pub const ALL: &[Check] = &[
     healthz::CHECK,
     port::CHECK,
     runtime::CHECK,
+    sandboxes::CHECK,
     cni::CHECK,
     pods::CHECK,
     swap::CHECK,

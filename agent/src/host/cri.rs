@@ -104,6 +104,76 @@ pub struct FilesystemIdentifier {
     pub mountpoint: String,
 }
 
+/// `ListPodSandboxRequest`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ListSandboxes {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub filter: Option<SandboxFilter>,
+}
+
+/// `PodSandboxFilter`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SandboxFilter {
+    /// In this state.
+    #[prost(message, optional, tag = "2")]
+    pub state: Option<SandboxState>,
+}
+
+/// `PodSandboxStateValue`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SandboxState {
+    /// 0 is SANDBOX_READY.
+    #[prost(int32, tag = "1")]
+    pub state: i32,
+}
+
+/// `ListPodSandboxResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SandboxList {
+    /// Sandboxes.
+    #[prost(message, repeated, tag = "1")]
+    pub items: Vec<Sandbox>,
+}
+
+/// `PodSandbox`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Sandbox {
+    /// Its identity.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// Its pod.
+    #[prost(message, optional, tag = "2")]
+    pub metadata: Option<SandboxMetadata>,
+}
+
+/// `PodSandboxMetadata`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SandboxMetadata {
+    /// The pod's name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The pod's namespace.
+    #[prost(string, tag = "3")]
+    pub namespace: String,
+}
+
+/// `ListContainersResponse`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ContainerList {
+    /// Containers in any state.
+    #[prost(message, repeated, tag = "1")]
+    pub containers: Vec<ListedContainer>,
+}
+
+/// `Container`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ListedContainer {
+    /// The sandbox that it belongs to.
+    #[prost(string, tag = "2")]
+    pub sandbox: String,
+}
+
 /// Why the runtime cannot be talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum CriError {
@@ -209,10 +279,18 @@ impl Cri {
     where
         A: prost::Message + Default + Send + Sync + 'static,
     {
+        self.ask(call, path, Empty {}).await
+    }
+
+    async fn ask<Q, A>(&mut self, call: &'static str, path: &'static str, question: Q) -> Result<A, CriError>
+    where
+        Q: prost::Message + Send + Sync + 'static,
+        A: prost::Message + Default + Send + Sync + 'static,
+    {
         let asking = async {
             self.grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-            let codec: ProstCodec<Empty, A> = ProstCodec::default();
-            self.grpc.unary(Request::new(Empty {}), tonic::codegen::http::uri::PathAndQuery::from_static(path), codec).await
+            let codec: ProstCodec<Q, A> = ProstCodec::default();
+            self.grpc.unary(Request::new(question), tonic::codegen::http::uri::PathAndQuery::from_static(path), codec).await
         };
         match timeout_at(self.until, asking).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
@@ -243,6 +321,23 @@ impl Cri {
     /// No answer, or an error for an answer; Unimplemented before containerd 2.0 and CRI-O 1.28.
     pub async fn runtime_config(&mut self) -> Result<RuntimeConfigResponse, CriError> {
         self.call("RuntimeConfig", "/runtime.v1.RuntimeService/RuntimeConfig").await
+    }
+
+    /// Sandboxes that are ready.
+    ///
+    /// # Errors
+    /// No answer, or an error for an answer.
+    pub async fn ready_sandboxes(&mut self) -> Result<SandboxList, CriError> {
+        let ready = SandboxFilter { state: Some(SandboxState { state: 0 }) };
+        self.ask("ListPodSandbox", "/runtime.v1.RuntimeService/ListPodSandbox", ListSandboxes { filter: Some(ready) }).await
+    }
+
+    /// All containers.
+    ///
+    /// # Errors
+    /// No answer, or an error for an answer.
+    pub async fn containers(&mut self) -> Result<ContainerList, CriError> {
+        self.call("ListContainers", "/runtime.v1.RuntimeService/ListContainers").await
     }
 
     /// Where its images lie.

@@ -182,6 +182,8 @@ facts! {
     CNI_CONFIGS "cni.configs" Records { path: Text, name: Text, valid: Bool, error: Text } "Files *.conf, *.conflist, *.json in it.";
 
     // Pods on this node.
+    SANDBOXES_PODS "sandboxes.pods" Texts "Pods (namespace/name) with a sandbox that is ready, of CRI ListPodSandbox.";
+    SANDBOXES_EMPTY "sandboxes.empty" Texts "Those of them in which no container was made yet (CRI ListContainers).";
     PODS_NAMES "pods.names" TextMap "Namespace/name of each pod by its UID, from the names of the directories in /var/log/pods.";
     PODS_CONTAINERS "pods.containers" TextMap "Namespace/pod/container of each container by its id, from the names of the links in /var/log/containers.";
 
