@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::wait::until_blocking;
 
+/// Where cgroup v1 has its memory controller.
+const MEMORY_V1: &str = "/sys/fs/cgroup/memory";
+
 /// Where a process has to be put so that systemd-nspawn builds upon it: the cgroup2 tree, and beside it systemd's own on hybrid machines.
 ///
 /// # Errors
@@ -38,6 +41,29 @@ pub fn make(group: &str) -> Result<Vec<PathBuf>> {
             Ok(dir.join("cgroup.procs"))
         })
         .collect()
+}
+
+/// Makes a group of the memory controller, wherever the machine has it, and gives its directory and the file that takes the limit.
+///
+/// # Errors
+/// The machine has none.
+pub fn make_memory(group: &str) -> Result<(PathBuf, &'static str)> {
+    let v1 = Path::new(MEMORY_V1);
+    let (dir, limit) = match v1.join("cgroup.procs").exists() {
+        true => (v1.join(group), "memory.limit_in_bytes"),
+        false => (hierarchies()?.remove(0).join(group), "memory.max"),
+    };
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make the cgroup {}", dir.display()))?;
+    Ok((dir, limit))
+}
+
+/// Removes what [`make_memory`] has made in a tree of its own. Its processes are gone already.
+///
+/// # Errors
+/// A directory cannot be removed.
+pub fn end_memory(group: &str) -> Result<()> {
+    let dir = Path::new(MEMORY_V1).join(group);
+    if dir.exists() { remove(&dir) } else { Ok(()) }
 }
 
 /// Kills everything in a group and beneath it, waits until it is gone, and removes the group. A group that is not there is fine.

@@ -8,6 +8,7 @@ use nix::mount::{MntFlags, umount2};
 
 use crate::cgroup;
 use crate::command::{output, run};
+use crate::machine;
 use crate::slot::SlotNumber;
 
 /// File beneath the slot's directory that a test turns on as swap.
@@ -20,6 +21,7 @@ pub const SWAP_FILE: &str = "swap/swapfile";
 pub fn up(slot: SlotNumber) -> Result<()> {
     // In this order: who lives holds mounts, and what is mounted holds files.
     let results = [
+        ("kernel parameters", machine::put_back(slot)),
         ("processes", end_processes(slot)),
         ("swap", swap_off(slot)),
         ("mounts", unmount(slot)),
@@ -34,7 +36,8 @@ pub fn up(slot: SlotNumber) -> Result<()> {
 }
 
 fn end_processes(slot: SlotNumber) -> Result<()> {
-    cgroup::end(&slot.group())
+    cgroup::end(&slot.group())?;
+    cgroup::end_memory(&slot.group())
 }
 
 fn swap_off(slot: SlotNumber) -> Result<()> {

@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod clean;
 pub mod command;
 pub mod dns;
+pub mod machine;
 pub mod node;
 pub mod pki;
 pub mod programs;

@@ -123,20 +123,20 @@ impl Drop for Slot {
     }
 }
 
-/// The machine's swap: it is in use (by a swap test, alone) or it is not (by all others, together).
+/// What is one for the whole machine, its swap and its kernel's parameters: changed by one test, alone, or by none.
 #[derive(Debug)]
-pub struct SwapLock(#[expect(dead_code, reason = "held")] Flock<File>);
+pub struct MachineLock(#[expect(dead_code, reason = "held")] Flock<File>);
 
-impl SwapLock {
-    /// Waits for the right to turn swap on (`exclusive`), or for the promise that nobody does.
+impl MachineLock {
+    /// Waits for the right to change it (`exclusive`), or for the promise that nobody does.
     ///
     /// # Errors
     /// The lock file cannot be made.
     pub fn take(exclusive: bool) -> Result<Self> {
         let how = if exclusive { FlockArg::LockExclusive } else { FlockArg::LockShared };
         // Whoever waits stands in the door, so that those who come later and may run together do not keep one out who has to be alone.
-        let _door = lock(&cache_dir().join("swap.door"), FlockArg::LockExclusive)?;
-        lock(&cache_dir().join("swap.lock"), how)?.map(Self).context("the lock on the machine's swap is not to be had")
+        let _door = lock(&cache_dir().join("machine.door"), FlockArg::LockExclusive)?;
+        lock(&cache_dir().join("machine.lock"), how)?.map(Self).context("the lock on the machine is not to be had")
     }
 }
 

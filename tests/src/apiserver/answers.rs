@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::authenticate::{Shown, User};
+use super::objects::VERSION;
 
 /// Checks of /readyz?verbose, a choice of those of v1.36.
 const CHECKS: &[&str] =
@@ -31,7 +32,19 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/api/v1/nodes/{node}/status", axum::routing::patch(patch_status))
         .route(&format!("{LEASES}/{{node}}"), get(get_lease).put(put_lease))
         .fallback(not_found)
+        .layer(axum::middleware::map_response_with_state(Arc::clone(&state), dated))
         .with_state(state)
+}
+
+/// With the time of this server's own clock, if it is not the machine's.
+async fn dated(Extract(state): Shared, mut answer: Response) -> Response {
+    let ahead = *state.clock_ahead.lock().expect("no thread panics with the lock");
+    if !ahead.is_zero() {
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&(jiff::Timestamp::now() + ahead));
+        let date = date.ok().and_then(|date| header::HeaderValue::from_str(&date).ok());
+        answer.headers_mut().extend(date.map(|date| (header::DATE, date)));
+    }
+    answer
 }
 
 async fn healthz(Extract(state): Shared, Extension(shown): Extension<Shown>, uri: Uri) -> Response {
@@ -60,7 +73,7 @@ async fn healthz(Extract(state): Shared, Extension(shown): Extension<Shown>, uri
 }
 
 async fn version() -> Response {
-    axum::Json(json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2", "platform": "linux/amd64"})).into_response()
+    axum::Json(json!({"major": "1", "minor": "36", "gitVersion": VERSION, "platform": "linux/amd64"})).into_response()
 }
 
 async fn register(Extract(state): Shared, Extension(shown): Extension<Shown>, axum::Json(node): axum::Json<Value>) -> Response {

@@ -13,6 +13,7 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use jiff::SignedDuration;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -36,6 +37,7 @@ struct State {
     authenticator: Authenticator,
     objects: Mutex<Objects>,
     failing_check: Mutex<Option<String>>,
+    clock_ahead: Mutex<SignedDuration>,
 }
 
 impl ApiServer {
@@ -48,6 +50,7 @@ impl ApiServer {
             authenticator: Authenticator::new(clients.client_verifier()?),
             objects: Mutex::default(),
             failing_check: Mutex::default(),
+            clock_ahead: Mutex::default(),
         };
         let mut server = Self { address, state: Arc::new(state), serving: None };
         server.resume(identity).await?;
@@ -84,6 +87,14 @@ impl ApiServer {
     /// A thread has panicked while it held the lock.
     pub fn fail_readiness(&self, check: Option<&str>) {
         *self.state.failing_check.lock().expect("no thread panics with the lock") = check.map(str::to_owned);
+    }
+
+    /// Sets the clock by which it dates its answers: so much ahead of the true time.
+    ///
+    /// # Panics
+    /// A thread has panicked while it held the lock.
+    pub fn set_clock_ahead(&self, ahead: SignedDuration) {
+        *self.state.clock_ahead.lock().expect("no thread panics with the lock") = ahead;
     }
 
     /// How often a kubelet has renewed this node's Lease.

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// kube-controller-manager's --node-monitor-grace-period (50s from 1.32 on).
 const GRACE: Duration = Duration::from_secs(50);
 
+/// The version of the recorded kubelets, and of this server.
+pub(super) const VERSION: &str = "v1.36.2";
+
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     nodes: BTreeMap<String, Registered>,
@@ -74,7 +77,7 @@ impl Objects {
                 condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
                 condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
                 condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-            ]},
+            ], "nodeInfo": {"kubeletVersion": VERSION, "operatingSystem": "linux", "architecture": "amd64"}},
         }))
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::mount::{MsFlags, mount};
 
+use super::kernel::Kernel;
 use super::{Plan, network, nodefs};
 use crate::cgroup;
 use crate::command::run;
@@ -25,7 +26,7 @@ const NODEFS_AT: &str = "/var/lib/kubelet";
 const BOOTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Boots, and gives the node's PID 1.
-pub(super) fn boot(slot: SlotNumber, plan: &Plan) -> Result<u32> {
+pub(super) fn boot(slot: SlotNumber, plan: &Plan) -> Result<(u32, Option<Kernel>)> {
     let base =
         PathBuf::from(run(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("make-base.sh")]).context("cannot make the base tree")?.trim());
     let root = lay_root(slot, &base)?;
@@ -34,6 +35,8 @@ pub(super) fn boot(slot: SlotNumber, plan: &Plan) -> Result<u32> {
     let mut binds = vec![format!("--bind={}:{SWAP_DIR}", slot.dir().join("swap").display())];
     binds.extend(nodefs.map(|mounted| format!("--bind={}:{NODEFS_AT}", mounted.display())));
     binds.extend(plan.programs.iter().map(|(from, to)| format!("--bind-ro={}:{}", from.display(), to.display())));
+    let kernel = plan.hears_kernel.then(|| Kernel::listen(slot)).transpose()?;
+    binds.extend(kernel.as_ref().map(|kernel| format!("--bind={}:/dev/kmsg", kernel.pipe.display())));
     let mut nspawn = start(slot, &root, &binds)?;
     let init = until_blocking("the node's systemd is there", BOOTED_WITHIN, || find_init(&mut nspawn, slot))?;
     network::bring_up(slot)?;
@@ -46,7 +49,7 @@ pub(super) fn boot(slot: SlotNumber, plan: &Plan) -> Result<u32> {
             other => bail!("systemd says {other:?} {}", String::from_utf8_lossy(&output.stderr).trim()),
         }
     })?;
-    Ok(init)
+    Ok((init, kernel))
 }
 
 /// The command line that runs another one in all namespaces of the node.
@@ -125,6 +128,8 @@ fn start(slot: SlotNumber, root: &Path, binds: &[String]) -> Result<Child> {
         .args(["--capability=all", "--system-call-filter=@keyring bpf"])
         .args(binds)
         .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
+        // CNI plugins turn forwarding on, and set up the interfaces they make.
+        .env("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "network")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -143,6 +143,10 @@ staticPodPath: /etc/kubernetes/manifests
 /// Debian's containerd 1.6: its CNI plugins lie in /usr/lib/cni, and the kubelet's cgroup driver is its own too.
 const CONTAINERD: &str = r#"version = 2
 [plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "nodewhy.test/tools:1"
+  # What a container in a container may not: controllers of cgroup2 that the machine has in v1, a better OOM score than its own.
+  disable_cgroup = true
+  restrict_oom_score_adj = true
   # The node's root is an overlay itself, and overlays are not stacked upon it.
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "native"

@@ -2,6 +2,9 @@
 
 mod boot;
 mod files;
+mod image;
+mod kernel;
+mod memory;
 mod network;
 mod nodefs;
 
@@ -12,6 +15,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 pub use files::{Files, KUBELET_CONFIG, kubelet_config};
+pub use image::IMAGE;
+pub use memory::Container;
 pub use nodefs::NodeFs;
 
 use crate::command::run;
@@ -28,12 +33,17 @@ pub struct Plan {
     pub enabled: Vec<String>,
     /// A small file system of its own beneath /var/lib/kubelet.
     pub nodefs: Option<NodeFs>,
+    /// It hears this machine's kernel.
+    pub hears_kernel: bool,
+    /// Its containerd has an image ([`IMAGE`]).
+    pub has_image: bool,
 }
 
 /// A node that runs. Dropping it ends it and leaves nothing behind.
 #[derive(Debug)]
 pub struct Node {
     init: u32,
+    _kernel: Option<kernel::Kernel>,
     slot: Slot,
 }
 
@@ -51,8 +61,12 @@ impl Node {
     /// # Errors
     /// Any step of it, with what the tool said.
     pub fn boot(slot: Slot, plan: &Plan) -> Result<Self> {
-        let init = boot::boot(slot.number, plan).with_context(|| format!("cannot boot the node of slot {}", slot.number.0))?;
-        Ok(Self { init, slot })
+        let (init, kernel) = boot::boot(slot.number, plan).with_context(|| format!("cannot boot the node of slot {}", slot.number.0))?;
+        let node = Self { init, _kernel: kernel, slot };
+        if plan.has_image {
+            node.sh(image::IMPORT).context("cannot import the image")?;
+        }
+        Ok(node)
     }
 
     /// Its slot's number.

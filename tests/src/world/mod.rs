@@ -21,7 +21,7 @@ use crate::apiserver::ApiServer;
 use crate::dns::Dns;
 use crate::node::{Files, Node, NodeFs, Plan};
 use crate::pki::{Authority, Identity, NodeCredentials};
-use crate::slot::{Slot, SwapLock};
+use crate::slot::{MachineLock, Slot};
 use crate::{programs, skip};
 
 /// The API server's name, as the kubeconfig has it.
@@ -34,8 +34,12 @@ const REGISTERED_WITHIN: Duration = Duration::from_secs(40);
 /// What a story needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shape {
-    /// It turns swap on: nothing else runs at the same time.
-    pub swaps: bool,
+    /// It changes what is one for the whole machine (swap, kernel parameters): nothing else runs at the same time.
+    pub alone: bool,
+    /// The node hears this machine's kernel.
+    pub hears_kernel: bool,
+    /// The node has an image that pods can be run from.
+    pub has_image: bool,
     /// The kubelet's directory is a small file system of its own.
     pub nodefs: Option<NodeFs>,
     /// systemd starts an ended kubelet again after so many seconds; kubeadm's 10 if left out.
@@ -72,7 +76,7 @@ pub struct World {
     pub pki: Pki,
     /// The node.
     pub node: Node,
-    _swap: SwapLock,
+    _machine: MachineLock,
 }
 
 /// Runs a story in a world of its own, where nodes can be booted.
@@ -101,7 +105,7 @@ impl World {
     /// # Errors
     /// Any step of it.
     pub async fn begin(shape: Shape) -> Result<Self> {
-        let swap = SwapLock::take(shape.swaps)?;
+        let machine = MachineLock::take(shape.alone)?;
         let programs = programs::dir()?;
         let slot = Slot::take(&programs.join("node-reaper"))?;
         let number = slot.number;
@@ -116,7 +120,7 @@ impl World {
         let api = ApiServer::start(SocketAddr::from((host, API_PORT)), &pki.api, &pki.authority).await?;
         let dns = Dns::start(host, API_NAME, host).await?;
         let collector = Collector::prepare(number, &pki)?;
-        let mut plan = Plan { nodefs: shape.nodefs, ..Plan::default() };
+        let mut plan = Plan { nodefs: shape.nodefs, hears_kernel: shape.hears_kernel, has_image: shape.has_image, ..Plan::default() };
         plan.programs.push((programs.join("nodewhy-agent"), PathBuf::from("/usr/bin/nodewhy-agent")));
         plan.files.extend(agent::files(number, &pki, shape.kubelet_credentials)?);
         if !shape.not_kubernetes {
@@ -134,7 +138,7 @@ impl World {
         }
         // Booting blocks; the API server and the name server go on on the other threads.
         let node = tokio::task::block_in_place(|| Node::boot(slot, &plan))?;
-        let world = Self { observer: None, collector, api, dns, pki, node, _swap: swap };
+        let world = Self { observer: None, collector, api, dns, pki, node, _machine: machine };
         if !shape.not_kubernetes {
             world.kubelet_registers().await?;
         }

@@ -78,3 +78,18 @@ fn name_does_not_resolve() {
         story_that_says(world, "dns-failure", API_NAME, NAMED_WITHIN, break_it, mend_it).await.map(drop)
     });
 }
+
+#[test]
+fn clock_off() {
+    live(Shape::default(), async |world| {
+        let break_it = async |world: &mut World| {
+            world.api.set_clock_ahead(jiff::SignedDuration::from_mins(-20));
+            Ok(())
+        };
+        let mend_it = async |world: &mut World| {
+            world.api.set_clock_ahead(jiff::SignedDuration::ZERO);
+            Ok(())
+        };
+        story_that_says(world, "clock-skew", "ahead of the API server's", NAMED_WITHIN, break_it, mend_it).await.map(drop)
+    });
+}

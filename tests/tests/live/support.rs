@@ -4,10 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
+use nodewhy_tests::node::Container;
+use nodewhy_tests::wait::until;
 use nodewhy_tests::world::{Named, World};
 
 /// A repair is known at the collector.
 pub(crate) const CLOSED_WITHIN: Duration = Duration::from_secs(15);
+
+/// What only a log tells of is over when its line was not repeated for a while.
+const CLOSED_SLOWLY_WITHIN: Duration = Duration::from_secs(90);
+const SLOWLY_CLOSED: [&str; 3] = ["image-pull-failed", "inotify-exhaustion", "oom-kill"];
 
 /// The first words may be a log line's; what the checks find says more a moment later.
 const SAID_WITHIN: Duration = Duration::from_secs(6);
@@ -37,13 +43,16 @@ pub(crate) async fn story_that_says(
     inject(world).await.context("cannot inject the fault")?;
     let mut named = world.named_within(code, fault_at, named_within).await?;
     // For a kubelet that ended, its end is the fault.
-    if let Some(exit) = world.kubelet_exited_at()?.filter(|exit| *exit > fault_at && code.starts_with("kubelet-u")) {
+    if code.starts_with("kubelet-u")
+        && let Some(exit) = world.kubelet_exited_at()?.filter(|exit| *exit > fault_at)
+    {
         named.after -= exit.duration_since(fault_at);
     }
     world.says_within(code, words, SAID_WITHIN).await?;
     let repaired_at = Timestamp::now();
     repair(world).await.context("cannot repair the fault")?;
-    let closed_after = world.closed_within(&named.case.case_id, repaired_at, CLOSED_WITHIN).await?;
+    let patience = if SLOWLY_CLOSED.contains(&code) { CLOSED_SLOWLY_WITHIN } else { CLOSED_WITHIN };
+    let closed_after = world.closed_within(&named.case.case_id, repaired_at, patience).await?;
     world.was_the_only_root(code).await?;
     report(code, &named, closed_after);
     Ok(named)
@@ -62,4 +71,34 @@ pub(crate) fn report(code: &str, named: &Named, closed_after: SignedDuration) {
 #[expect(clippy::print_stdout, reason = "what was measured is what the run is asked for")]
 pub(crate) fn tell(line: &str) {
     println!("{line}");
+}
+
+/// Writes the manifest of a static pod with one container, `main`, that runs a shell's command.
+pub(crate) fn run_pod(world: &World, name: &str, image: &str, command: &str) -> Result<()> {
+    let manifest = format!(
+        "apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: default}}
+spec:
+  containers:
+  - {{name: main, image: '{image}', command: [/bin/sh, -c, '{command}']}}
+"
+    );
+    // In one step: a manifest half written is another fault.
+    world.node.write(&format!("/root/{name}.yaml"), &manifest)?;
+    world.node.run(&["mv", &format!("/root/{name}.yaml"), &manifest_path(name)]).map(drop)
+}
+
+/// Takes the manifest away.
+pub(crate) fn end_pod(world: &World, name: &str) -> Result<()> {
+    world.node.run(&["rm", &manifest_path(name)]).map(drop)
+}
+
+fn manifest_path(name: &str) -> String {
+    format!("/etc/kubernetes/manifests/{name}.yaml")
+}
+
+/// Waits until the container of such a pod runs.
+pub(crate) async fn container_runs(world: &World) -> Result<Container> {
+    until("the pod's container runs", Duration::from_secs(40), async || Ok(world.node.containers("main")?.pop())).await
 }

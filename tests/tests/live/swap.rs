@@ -18,7 +18,7 @@ const FSTAB: &str = "# /etc/fstab\n/dev/vda / ext4 defaults 0 1\n/swap/swapfile 
 
 #[test]
 fn swap_is_named_explained_alerted_and_closed() {
-    live(Shape { swaps: true, restart_sec: Some(2), ..Shape::default() }, async |world| {
+    live(Shape { alone: true, restart_sec: Some(2), ..Shape::default() }, async |world| {
         let alertmanager = Alertmanager::start(world).await?;
         let receiver = Receiver::start(world).await?;
         world.collector.call_hooks(&format!(

@@ -63,10 +63,10 @@ async fn settle(settings: Settings, voice: Voice) -> Fate {
             .with("2026-11-21 00:48:19 +0000 UTC", format!("{} +0000 UTC", ended.strftime("%Y-%m-%d %H:%M:%S")));
         return dies(script::CLIENT_CERTIFICATE_EXPIRED, voice);
     }
-    if let Err(error) = cri::version(config.socket()).await {
-        let voice = voice
-            .with("/run/crio/crio.sock", config.socket())
-            .with("connect: no such file or directory", format!("connect: {}", error.words));
+    // One that hangs keeps a kubelet waiting for minutes before it ends.
+    if let Err(cri::NoRuntime::Unreachable(words)) = cri::version(config.socket()).await {
+        let voice =
+            voice.with("/run/crio/crio.sock", config.socket()).with("connect: no such file or directory", format!("connect: {words}"));
         return dies(script::CRI_SOCKET_MISSING, voice);
     }
     if let Some(table) = swap_on(config) {

@@ -1,6 +1,7 @@
 //! A **stand-in** for the kubelet, seen from outside: it reads the flags, configuration and kubeconfig that kubelet v1.36 reads, looks at what that
 //! one looks at (swap, runtime socket, ports, certificates, API server, its disk), and says and does what a real one did: each output is a
-//! real kubelet's, recorded under that very fault (tests/fixtures/kubelet-logs), with the times, names and paths of now. It runs no pods.
+//! real kubelet's, recorded under that very fault (tests/fixtures/kubelet-logs), with the times, names and paths of now. Static pods it runs on the real runtime
+//! (one container each, no volumes), and tells what goes wrong with them in the kubelet's words.
 
 mod api;
 mod cri;
@@ -8,6 +9,7 @@ mod disk;
 mod fate;
 mod flags;
 mod go;
+mod pods;
 mod script;
 mod serve;
 mod settings;
@@ -73,6 +75,7 @@ async fn live(settings: Arc<settings::Settings>, voice: Arc<Voice>, port: std::n
     tokio::spawn(async move { later.play(&rest).await });
     tokio::spawn(cri::watch(Arc::clone(&settings), Arc::clone(&voice)));
     tokio::spawn(api::post_status(Arc::clone(&settings)));
+    tokio::spawn(pods::run(Arc::clone(&settings)));
     tokio::spawn(disk::manage_evictions(Arc::clone(&settings), Arc::clone(&voice)));
     asked_to_end.recv().await;
     voice.play(&Script::of(script::PODS_HEALTHY).only_with(&["\"Shutting down"])).await;

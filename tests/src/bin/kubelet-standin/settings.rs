@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) healthz_port: u16,
     pub(crate) fail_swap_on: bool,
     pub(crate) container_runtime_endpoint: String,
+    pub(crate) static_pod_path: Option<String>,
     #[serde(deserialize_with = "go_duration")]
     pub(crate) node_status_update_frequency: Duration,
 }
@@ -40,6 +41,7 @@ impl Default for Config {
             healthz_port: 10248,
             fail_swap_on: true,
             container_runtime_endpoint: "unix:///run/containerd/containerd.sock".to_owned(),
+            static_pod_path: None,
             node_status_update_frequency: Duration::from_secs(10),
         }
     }
