@@ -36,7 +36,8 @@ pub async fn follow(shelf: Shelf, mut hangup: Signal, out: mpsc::Sender<Loaded>)
         let Ok((changed, now)) = looked.await else { continue };
         let settled = now == before;
         before = now;
-        if !ordered && !(changed && settled) {
+        let due = ordered || (changed && settled);
+        if !due {
             continue;
         }
         let loading = Arc::clone(&shelf);
