@@ -4,7 +4,8 @@ import pathlib
 import re
 import sys
 
-LINK = re.compile(r"(?<!`)\[[^\]\n]+\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[[^\]\n]+\]\(([^)\s]+)\)")
+CODE = re.compile(r"(`+)[^`\n].*?\1")
 
 
 def prose(page):
@@ -21,7 +22,7 @@ def anchors(page):
 pages = [*pathlib.Path(".").glob("*.md"), *pathlib.Path("docs").rglob("*.md")]
 dead = []
 for page in pages:
-    for link in LINK.findall(prose(page)):
+    for link in LINK.findall(CODE.sub("code", prose(page))):
         if re.match(r"[a-z]+:", link):
             continue
         path, _, anchor = link.partition("#")
