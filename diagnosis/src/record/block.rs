@@ -16,6 +16,7 @@ pub(super) struct Entry {
     transport: String,
     pid: String,
     uid: String,
+    container: String,
     host: String,
     cursor: String,
     priority: String,
@@ -38,6 +39,7 @@ impl Entry {
             "PRIORITY" => &mut self.priority,
             "_PID" => &mut self.pid,
             "_UID" => &mut self.uid,
+            "CONTAINER_ID" => &mut self.container,
             "_HOSTNAME" => &mut self.host,
             "__CURSOR" => &mut self.cursor,
             "__REALTIME_TIMESTAMP" => &mut self.micros,
@@ -61,6 +63,7 @@ impl Entry {
             pid: &self.pid,
             uid: &self.uid,
             transport: &self.transport,
+            container: &self.container,
             priority: &self.priority,
             cursor: &self.cursor,
         };

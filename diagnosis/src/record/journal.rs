@@ -21,6 +21,9 @@ pub struct JournalFields<'a> {
     pub uid: &'a str,
     /// `_TRANSPORT`
     pub transport: &'a str,
+    /// `CONTAINER_ID`: Docker's journald driver (moby daemon/logger/journald) writes what containers say under docker.service and gives their id.
+    /// Anybody may write it; it takes belief away and gives none.
+    pub container: &'a str,
     /// `PRIORITY`
     pub priority: &'a str,
     /// `__CURSOR`
@@ -39,7 +42,11 @@ impl<'a> JournalFields<'a> {
     /// What a program calls itself (`logger -t kubelet`) is believed of root alone. journald takes `_UID` from the kernel, also where the
     /// process had ended before its unit could be read (systemd.journal-fields(7), "Trusted Journal Fields").
     fn identifier_believed(&self) -> &'a str {
-        if matches!(self.uid, "" | "0") { self.identifier } else { "" }
+        if self.maybe_root() { self.identifier } else { "" }
+    }
+
+    fn maybe_root(&self) -> bool {
+        matches!(self.uid, "" | "0")
     }
 
     /// Who speaks, and the unit: enough to tell whether any sign listens before the rest is read.
@@ -50,14 +57,18 @@ impl<'a> JournalFields<'a> {
         if self.pid == "1" && (!self.unit.is_empty() || self.identifier == "systemd") {
             return (Source::Systemd, self.unit);
         }
+        let unit = if self.systemd_unit.is_empty() { self.identifier } else { self.systemd_unit };
+        if !self.container.is_empty() {
+            return (Source::Other, unit);
+        }
         let source = match Source::of_entry(self.systemd_unit, self.identifier_believed()) {
             // They say so; only the transport and PID 1 can.
             Source::Systemd | Source::Kernel => Source::Other,
             // Somebody, who is not who they say.
-            Source::Unknown if !self.identifier.is_empty() => Source::Other,
+            Source::Unknown if !self.identifier.is_empty() || !self.maybe_root() => Source::Other,
             source => source,
         };
-        (source, if self.systemd_unit.is_empty() { self.identifier } else { self.systemd_unit })
+        (source, unit)
     }
 }
 
@@ -107,8 +118,21 @@ mod tests {
         ] {
             assert_eq!(said(unit, uid), source, "{unit} {uid}");
         }
-        let nameless = JournalFields { uid: "1000", ..Default::default() };
-        assert_eq!(nameless.speaker().0, Source::Unknown);
+    }
+
+    #[test]
+    fn a_user_who_gives_no_name_is_not_taken_for_anybody() {
+        let nameless = |uid| JournalFields { uid, ..Default::default() }.speaker().0;
+        assert_eq!(nameless("1000"), Source::Other);
+        assert_eq!(nameless(""), Source::Unknown, "a saved log that says nothing");
+    }
+
+    #[test]
+    fn what_a_container_says_is_not_what_its_runtime_says() {
+        let docker = JournalFields { systemd_unit: "docker.service", identifier: "dockerd", uid: "0", ..Default::default() };
+        assert_eq!(docker.speaker(), (Source::Runtime, "docker.service"));
+        let container = JournalFields { identifier: "0a1b2c3d4e5f", container: "0a1b2c3d4e5f", ..docker };
+        assert_eq!(container.speaker(), (Source::Other, "docker.service"));
     }
 
     #[test]

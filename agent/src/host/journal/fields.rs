@@ -18,6 +18,7 @@ pub(super) struct Fields {
     pid: Vec<u8>,
     uid: Vec<u8>,
     transport: Vec<u8>,
+    container: Vec<u8>,
     priority: Vec<u8>,
     boot: Vec<u8>,
     speakers: Vec<Speaker>,
@@ -32,6 +33,7 @@ struct Speaker {
     identifier: Vec<u8>,
     uid: Vec<u8>,
     transport: Vec<u8>,
+    in_container: bool,
     source: Source,
 }
 
@@ -45,6 +47,7 @@ impl Fields {
             &mut self.pid,
             &mut self.uid,
             &mut self.transport,
+            &mut self.container,
             &mut self.priority,
             &mut self.boot,
         ] {
@@ -64,6 +67,7 @@ impl Fields {
             Some(b"_U") => (&mut self.uid, &b"_UID="[..], MAX_NAME),
             Some(b"_T") => (&mut self.transport, &b"_TRANSPORT="[..], MAX_NAME),
             Some(b"_B") => (&mut self.boot, &b"_BOOT_ID="[..], MAX_NAME),
+            Some(b"CO") => (&mut self.container, &b"CONTAINER_ID="[..], MAX_NAME),
             Some(b"PR") => (&mut self.priority, &b"PRIORITY="[..], MAX_NAME),
             _ => return,
         };
@@ -75,10 +79,11 @@ impl Fields {
     }
 
     /// Whether all that decides has been taken, so that the rest of the entry need not be looked at. Of PID 1 and of whoever lacks a field (the
-    /// kernel) it may still come.
+    /// kernel) it may still come;
+    /// and only who speaks journald's own protocol can say fields of their own (`CONTAINER_ID`), in any place.
     pub(super) fn is_whole(&self) -> bool {
         let all = [&self.message, &self.boot, &self.systemd_unit, &self.identifier, &self.uid, &self.transport, &self.pid];
-        all.iter().all(|field| !field.is_empty()) && self.pid != b"1"
+        all.iter().all(|field| !field.is_empty()) && self.pid != b"1" && self.transport != b"journal"
     }
 
     /// `_BOOT_ID`; empty if the entry has none.
@@ -97,8 +102,9 @@ impl Fields {
             return self.with("", |fields| fields.speaker().0);
         }
         let same = |known: &&Speaker| {
-            let Speaker { systemd_unit, identifier, uid, transport, .. } = known;
+            let Speaker { systemd_unit, identifier, uid, transport, in_container, .. } = known;
             (systemd_unit, identifier, uid, transport) == (&self.systemd_unit, &self.identifier, &self.uid, &self.transport)
+                && *in_container != self.container.is_empty()
         };
         if let Some(known) = self.speakers.iter().find(same) {
             return known.source;
@@ -106,7 +112,8 @@ impl Fields {
         let source = self.with("", |fields| fields.speaker().0);
         let [systemd_unit, identifier, uid, transport] =
             [&self.systemd_unit, &self.identifier, &self.uid, &self.transport].map(Clone::clone);
-        let speaker = Speaker { systemd_unit, identifier, uid, transport, source };
+        let in_container = !self.container.is_empty();
+        let speaker = Speaker { systemd_unit, identifier, uid, transport, in_container, source };
         if self.speakers.len() < SPEAKERS {
             self.speakers.push(speaker);
         } else {
@@ -119,7 +126,7 @@ impl Fields {
     /// Hands the fields on as text; what is not UTF-8 is replaced.
     pub(super) fn with<T>(&self, cursor: &str, then: impl FnOnce(&JournalFields<'_>) -> T) -> T {
         let text = String::from_utf8_lossy;
-        let owned: [Cow<'_, str>; 8] = [
+        let owned: [Cow<'_, str>; 9] = [
             text(&self.message),
             text(&self.systemd_unit),
             text(&self.unit),
@@ -127,10 +134,11 @@ impl Fields {
             text(&self.pid),
             text(&self.uid),
             text(&self.transport),
+            text(&self.container),
             text(&self.priority),
         ];
-        let [message, systemd_unit, unit, identifier, pid, uid, transport, priority] = &owned;
-        then(&JournalFields { message, systemd_unit, unit, identifier, pid, uid, transport, priority, cursor })
+        let [message, systemd_unit, unit, identifier, pid, uid, transport, container, priority] = &owned;
+        then(&JournalFields { message, systemd_unit, unit, identifier, pid, uid, transport, container, priority, cursor })
     }
 }
 
@@ -177,6 +185,25 @@ mod tests {
                 }
                 assert_eq!(fields.source(), source, "{unit} {identifier} {uid} {pid}, round {round}");
             }
+        }
+    }
+
+    #[test]
+    fn a_container_that_logs_through_docker_is_not_docker() {
+        let mut fields = Fields::default();
+        let dockers: [&[u8]; 6] =
+            [b"_BOOT_ID=b", b"_SYSTEMD_UNIT=docker.service", b"SYSLOG_IDENTIFIER=x", b"_PID=7", b"_UID=0", b"MESSAGE=m"];
+        for (transport, container, source) in [
+            ("_TRANSPORT=stdout", "", Source::Runtime),
+            ("_TRANSPORT=journal", "", Source::Runtime),
+            ("_TRANSPORT=journal", "CONTAINER_ID=0a1b", Source::Other),
+        ] {
+            fields.clear();
+            dockers.iter().for_each(|field| fields.take(field));
+            fields.take(transport.as_bytes());
+            assert_eq!(fields.is_whole(), transport.ends_with("stdout"), "the container may still be named");
+            fields.take(container.as_bytes());
+            assert_eq!(fields.source(), source, "{transport} {container}");
         }
     }
 
