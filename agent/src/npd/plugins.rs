@@ -11,7 +11,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::feeds::Ends;
 use super::report::State;
@@ -55,9 +56,9 @@ impl Plugin {
             {
                 return;
             }
-            if let Some(mut child) = left {
+            if let Some(left) = left {
                 // In the kernel, or it would be gone: not a second one beside it.
-                drop(child.0.wait().await);
+                left.gone().await;
             }
         }
     }
@@ -71,33 +72,48 @@ impl Plugin {
     }
 
     /// Runs it once. What cannot even be killed is handed back.
-    pub(super) async fn run(&self, limit: Duration) -> (State, Option<Group>) {
+    pub(super) async fn run(&self, limit: Duration) -> (State, Option<Left>) {
+        let until = Instant::now() + limit;
+        let plugin = self.clone();
+        // To find and to start a program reads its disk, which may hang.
+        let mut starting = spawn_blocking(move || plugin.start());
+        let mut group = match timeout_at(until, &mut starting).await {
+            Ok(Ok(Ok(group))) => group,
+            Ok(Ok(Err(why))) => return (State::Unknown(why), None),
+            Ok(Err(error)) => return (State::Unknown(format!("starting the plugin {} broke off: {error}", self.path)), None),
+            Err(_) => {
+                let why = format!("the plugin {} could not be started within {limit:?}: its disk or file system hangs", self.path);
+                return (State::Unknown(why), Some(Left::Starting(starting)));
+            }
+        };
+        let (stdout, stderr) = (group.0.stdout.take(), group.0.stderr.take());
+        // Whoever holds the pipes open is waited for too: a plugin is over when its children are.
+        let ended = timeout_at(until, async { (tokio::join!(said(stdout), said(stderr)), group.0.wait().await) }).await;
+        match ended {
+            Ok(((output, errors), Ok(status))) => (self.state(status, &output, &errors), None),
+            Ok((_, Err(error))) => (State::Unknown(format!("waiting for the plugin {}: {error}", self.path)), None),
+            Err(_) => {
+                group.kill();
+                let why = format!("the plugin {} did not end within {limit:?} and was killed", self.path);
+                match timeout(GONE_WITHIN, group.0.wait()).await {
+                    Ok(_) => (State::Unknown(why), None),
+                    Err(_) => (State::Unknown(format!("{why}, and is still there: it hangs in the kernel")), Some(Left::Running(group))),
+                }
+            }
+        }
+    }
+
+    /// Finds and starts it. Blocks.
+    fn start(&self) -> Result<Group, String> {
         let program = self.program();
         let mut command = Command::new(&program);
         command.args(&self.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         for name in NOT_FOR_CHILDREN {
             command.env_remove(name);
         }
-        let mut group = match command.spawn() {
-            Ok(child) => Group(child),
-            Err(error) => return (State::Unknown(format!("the plugin {} cannot be started: {error}", program.display())), None),
-        };
-        let (stdout, stderr) = (group.0.stdout.take(), group.0.stderr.take());
-        let until = Instant::now() + limit;
-        // Whoever holds the pipes open is waited for too: a plugin is over when its children are.
-        let ended = tokio::time::timeout_at(until, async { (tokio::join!(said(stdout), said(stderr)), group.0.wait().await) }).await;
-        match ended {
-            Ok(((output, errors), Ok(status))) => (self.state(status, &output, &errors), None),
-            Ok((_, Err(error))) => (State::Unknown(format!("waiting for the plugin {}: {error}", program.display())), None),
-            Err(_) => {
-                group.kill();
-                let why = format!("the plugin {} did not end within {limit:?} and was killed", program.display());
-                match timeout(GONE_WITHIN, group.0.wait()).await {
-                    Ok(_) => (State::Unknown(why), None),
-                    Err(_) => (State::Unknown(format!("{why}, and is still there: it hangs in the kernel")), Some(group)),
-                }
-            }
-        }
+        let child = command.spawn().map_err(|error| format!("the plugin {} cannot be started: {error}", program.display()))?;
+        may_be_killed_for_memory(&child);
+        Ok(Group(child))
     }
 
     fn state(&self, status: ExitStatus, output: &[u8], errors: &[u8]) -> State {
@@ -129,6 +145,35 @@ impl Plugin {
             return path.to_owned();
         }
         beside.into_iter().find(is_there).unwrap_or_else(|| path.to_owned())
+    }
+}
+
+/// The agent is the last that the kernel kills when memory ends (OOMScoreAdjust=-900 of its unit); what the admin's plugins use is nothing to
+/// be spared for. To raise the value needs no right (proc_pid_oom_score_adj(5)).
+#[allow(clippy::disallowed_methods, reason = "a child of the agent's own")]
+fn may_be_killed_for_memory(child: &Child) {
+    let Some(id) = child.id() else { return };
+    if let Err(error) = std::fs::write(format!("/proc/{id}/oom_score_adj"), "0") {
+        tracing::debug!("a plugin keeps the agent's oom_score_adj: {error}");
+    }
+}
+
+/// A run that outlived its time.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// A thread that hangs while it starts it; what it starts after all is killed.
+    Starting(JoinHandle<Result<Group, String>>),
+    /// Killed and still there.
+    Running(Group),
+}
+
+impl Left {
+    /// Comes back when nothing is left of it.
+    async fn gone(self) {
+        match self {
+            Self::Starting(starting) => drop(starting.await),
+            Self::Running(mut group) => drop(group.0.wait().await),
+        }
     }
 }
 
@@ -222,6 +267,36 @@ mod tests {
             assert!(Instant::now() < deadline, "its child lives");
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_plugin_is_not_spared_when_memory_ends() {
+        let (_directory, mut plugin) = plugin("exit 0");
+        plugin.path = "sleep".to_owned();
+        plugin.args = vec!["1000".to_owned()];
+        let group = plugin.start().expect("it starts");
+        let id = group.0.id().expect("it runs");
+        assert_eq!(std::fs::read_to_string(format!("/proc/{id}/oom_score_adj")).expect("read").trim(), "0");
+    }
+
+    #[tokio::test]
+    async fn a_plugin_whose_start_hangs_is_unknown_in_time_and_blocks_nothing() {
+        let (_directory, plugin) = plugin("exit 0");
+        // The only thread that may block is held.
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let runtime = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().expect("a runtime");
+            runtime.block_on(async {
+                let holding = spawn_blocking(move || held.recv());
+                let (state, left) = plugin.run(Duration::from_millis(200)).await;
+                drop(let_go);
+                assert!(holding.await.expect("it ends").is_err());
+                left.expect("it is still starting").gone().await;
+                state
+            })
+        });
+        let State::Unknown(why) = runtime.join().expect("it ends") else { panic!("not unknown") };
+        assert!(why.contains("could not be started within 200ms"), "{why}");
     }
 
     #[tokio::test]
