@@ -36,7 +36,8 @@ fn limit(look: &Look, name: &str) -> Result<i64, Missing> {
 
 /// The kernel counts by user and user namespace (fs/notify/inotify/inotify_user.c, UCOUNT_INOTIFY_*). Counting what others use would mean to
 /// walk every descriptor of every process; asking for one more, as the kubelet's user, costs two calls. So only root in the first user
-/// namespace can say anything.
+/// namespace can say anything. Elsewhere (the shipped unit) there is no probe, and the words of the logs alone speak. It is not said to be
+/// unknown: that would stand on every such node's page for ever, and a case that a log opened would never be over.
 fn may_probe(look: &Look) -> Result<(), Missing> {
     if !nix::unistd::geteuid().is_root() {
         return Err(not_applicable("the agent does not run as root, whose limit the kubelet shares"));

@@ -1,5 +1,6 @@
 //! What Kubernetes needs of the kernel: modules and settings.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ const REPORTS: &[&str] = &["kernel.modules", "kernel.sysctls", "kernel.against_k
 
 /// Modules that a runtime, kube-proxy or a network plugin may want.
 const MODULES: [&str; 4] = ["overlay", "br_netfilter", "nf_conntrack", "ip_vs"];
+
+const MODULES_DIRS: [&str; 4] = ["/proc/1/root/lib/modules", "/proc/1/root/usr/lib/modules", "/lib/modules", "/usr/lib/modules"];
 
 /// Settings that matter, as sysctl(8) names them.
 const SYSCTLS: [&str; 11] = [
@@ -65,12 +68,15 @@ fn modules(host: &Host) -> Result<BTreeMap<String, String>, Missing> {
         Err(error) if error.is_absence() && host.exists("/proc/stat").unwrap_or_default() => String::new(),
         other => other?,
     };
-    let of_kernel = of_kernel(host);
-    let state = |name: &&str| Some(((*name).to_owned(), state(host, name, &loaded, of_kernel.as_ref())?.to_owned()));
+    // Read only when a module is not loaded: they are large.
+    let read = OnceCell::new();
+    let of_kernel = || read.get_or_init(|| of_kernel(host)).as_ref();
+    let state = |name: &&str| Some(((*name).to_owned(), state(host, name, &loaded, of_kernel)?.to_owned()));
     Ok(MODULES.iter().filter_map(state).collect())
 }
 
-/// modules.builtin and modules.dep of the running kernel. A container of the node (nspawn, LXC, kind) has none.
+/// modules.builtin and modules.dep of the running kernel. A container of the node (nspawn, LXC, kind) has none. The agent's own unit is not
+/// shown them (ProtectKernelModules=), the node's PID 1 is.
 struct OfKernel {
     builtin: String,
     loadable: String,
@@ -78,13 +84,12 @@ struct OfKernel {
 
 fn of_kernel(host: &Host) -> Option<OfKernel> {
     let release = host.read_line("/proc/sys/kernel/osrelease").ok()?;
-    let read =
-        |name: &str| ["/lib/modules", "/usr/lib/modules"].iter().find_map(|dir| host.read_text(format!("{dir}/{release}/{name}")).ok());
+    let read = |name: &str| MODULES_DIRS.iter().find_map(|dir| host.read_text(format!("{dir}/{release}/{name}")).ok());
     Some(OfKernel { builtin: read("modules.builtin")?, loadable: read("modules.dep")? })
 }
 
 /// `None` if that cannot be told.
-fn state(host: &Host, name: &str, loaded: &str, of_kernel: Option<&OfKernel>) -> Option<&'static str> {
+fn state<'a>(host: &Host, name: &str, loaded: &str, of_kernel: impl Fn() -> Option<&'a OfKernel>) -> Option<&'static str> {
     if loaded.lines().any(|line| line.split(' ').next() == Some(name)) {
         return Some("loaded");
     }
@@ -95,7 +100,7 @@ fn state(host: &Host, name: &str, loaded: &str, of_kernel: Option<&OfKernel>) ->
     if name == "overlay" && host.read_text("/proc/filesystems").is_ok_and(|text| text.lines().any(|line| line.ends_with("\toverlay"))) {
         return Some("built-in");
     }
-    let of_kernel = of_kernel?;
+    let of_kernel = of_kernel()?;
     let listed = |list: &str| list.lines().any(|line| is_module(line, name));
     Some(match () {
         () if listed(&of_kernel.builtin) => "built-in",
@@ -151,6 +156,17 @@ mod tests {
         let modules = node().look(&CHECK).known(fact::KERNEL_MODULES).unwrap();
         let state = |name: &str| modules.get(name).cloned().unwrap_or_default();
         assert_eq!(["overlay", "nf_conntrack", "br_netfilter", "ip_vs"].map(state), ["loaded", "built-in", "available", "absent"]);
+    }
+
+    #[test]
+    fn modules_hidden_from_the_agents_unit_are_seen_through_the_nodes_first_process() {
+        let node = Node::new()
+            .file("/proc/modules", "overlay 1 0 - Live 0x0\n")
+            .file("/proc/sys/kernel/osrelease", "6.1.0\n")
+            .file("/proc/1/root/lib/modules/6.1.0/modules.builtin", "")
+            .file("/proc/1/root/lib/modules/6.1.0/modules.dep", "kernel/net/bridge/br_netfilter.ko:\n");
+        let modules = node.look(&CHECK).known(fact::KERNEL_MODULES).unwrap();
+        assert_eq!((modules["br_netfilter"].as_str(), modules["ip_vs"].as_str()), ("available", "absent"));
     }
 
     #[test]
