@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use nodewhy_diagnosis::facts::schema as fact;
 use nodewhy_diagnosis::{Facts, Missing};
 
@@ -30,7 +29,7 @@ fn look_at(look: &Look, facts: &mut Facts) {
     facts.put(fact::NODE_HOSTNAME, at, hostname());
     put(facts, look, fact::NODE_MACHINE_ID, host.read_line("/etc/machine-id"));
     put(facts, look, fact::NODE_BOOT_ID, host.read_line("/proc/sys/kernel/random/boot_id"));
-    facts.put(fact::NODE_BOOTED_AT, at, booted_at(host));
+    facts.put(fact::NODE_BOOTED_AT, at, host.booted_at());
     facts.put(fact::NODE_KERNEL, at, sysinfo::System::kernel_version().map_err(|error| failed(format!("kernel release: {error}"))));
     put(facts, look, fact::NODE_OS, os_name(host));
     put(facts, look, fact::NODE_CGROUP_VERSION, cgroup_version(host));
@@ -40,15 +39,6 @@ fn look_at(look: &Look, facts: &mut Facts) {
 pub(crate) fn hostname() -> Result<String, Missing> {
     let name = nix::unistd::gethostname().map_err(|errno| failed(format!("gethostname: {}", errno.desc())))?;
     name.into_string().map_err(|name| failed(format!("the host name is not UTF-8: {}", name.display())))
-}
-
-fn booted_at(host: &Host) -> Result<Timestamp, Missing> {
-    let stat = host.read_text("/proc/stat")?;
-    boot_second(&stat).and_then(|second| Timestamp::from_second(second).ok()).ok_or_else(|| failed("/proc/stat has no usable btime line"))
-}
-
-fn boot_second(stat: &str) -> Option<i64> {
-    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
 
 fn os_name(host: &Host) -> Result<String, ReadError> {
@@ -72,6 +62,8 @@ fn cgroup_version(host: &Host) -> Result<i64, ReadError> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::checks::testing::Node;
 

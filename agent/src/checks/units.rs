@@ -49,7 +49,7 @@ impl Units {
         let expected = look.known.known(s::NODE_IS_KUBERNETES).unwrap_or(false);
         // /proc/stat is dear to make on a large machine (fs/proc/stat.c sums up all interrupts of all CPUs).
         let timeless = self.kubelet.iter().chain(&self.runtime).any(|unit| unit.state_since.is_none());
-        let booted_at = if timeless { look.host.booted_at() } else { None };
+        let booted_at = if timeless { look.host.booted_at().ok() } else { None };
         let clocks = Clocks::now();
         let [kubelet, runtime] = [&self.kubelet, &self.runtime].map(|unit| unit.as_ref().map(|unit| unit.by(&clocks)));
         unit_facts(kubelet.as_ref(), runtime.as_ref(), expected, booted_at, look.began_at)

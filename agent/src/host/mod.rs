@@ -1,6 +1,7 @@
 //! The only door to the node: files, D-Bus, the journal, sockets. Everything else in the agent asks here.
 
 pub mod api;
+pub mod boot;
 pub mod bus;
 pub mod clock;
 pub mod cri;
@@ -27,12 +28,20 @@ pub struct Host {
     pending: Arc<mounts::Pending>,
     api: Arc<api::Kept>,
     trends: Arc<crate::trend::Kept>,
+    boot: Arc<boot::Kept>,
 }
 
 impl Host {
     /// The node whose file system is mounted at `root` (`/` for the agent's own).
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), bus: Arc::default(), pending: Arc::default(), api: Arc::default(), trends: Arc::default() }
+        Self {
+            root: root.into(),
+            bus: Arc::default(),
+            pending: Arc::default(),
+            api: Arc::default(),
+            trends: Arc::default(),
+            boot: Arc::default(),
+        }
     }
 
     /// The root directory the node is seen from.

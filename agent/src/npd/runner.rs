@@ -118,7 +118,7 @@ async fn watch(pulses: Vec<(std::collections::BTreeSet<String>, Arc<Pulse>)>, en
 
 /// The logs, each with all that listen to it.
 fn feeds(set: &Set, host: &Host, read_up_to: Option<Timestamp>, report: &Report) -> Vec<Feed> {
-    let (now, booted_at) = (Timestamp::now(), booted_at(host));
+    let (now, booted_at) = (Timestamp::now(), host.booted_at().ok());
     let mut by_source: BTreeMap<Source, (Timestamp, Vec<Listener>)> = BTreeMap::new();
     for (file, monitor) in &set.monitors {
         let Monitor::Log(config) = monitor else { continue };
@@ -166,13 +166,6 @@ fn plugins_of(file: &str, config: &PluginConfig) -> impl Iterator<Item = Plugin>
             follows_message: config.follows_message || !rule.permanent,
         })
     })
-}
-
-/// The kernel's boot (/proc/stat, btime).
-fn booted_at(host: &Host) -> Option<Timestamp> {
-    let stat = host.read_text("/proc/stat").ok()?;
-    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    Timestamp::from_second(seconds).ok()
 }
 
 /// Looks at everything once and comes back by `until`: logs as far as they could be read, plugins that ended by then. The others are

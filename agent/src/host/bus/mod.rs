@@ -13,7 +13,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use nodewhy_diagnosis::{Missing, MissingKind};
 use zbus::message::Message;
 
@@ -140,13 +139,6 @@ impl Host {
             }
             None => status.exit = exits.get(&status.name).cloned(),
         }
-    }
-
-    /// When the node booted: what systemd has no time for has been so since then.
-    pub fn booted_at(&self) -> Option<Timestamp> {
-        let stat = std::fs::read_to_string(self.path("/proc/stat")).ok()?;
-        let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-        Timestamp::from_second(seconds).ok()
     }
 
     /// The shared connection, made now if there is none or it has ended.
