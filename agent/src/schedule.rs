@@ -14,9 +14,6 @@ use crate::checks::{Check, Look, Stage};
 use crate::config::CheckConfig;
 use crate::host::Host;
 
-/// Period of a check while something it reads is wrong, if its own is longer: so that the end of a fault is seen soon.
-const HURRY: Duration = Duration::from_secs(2);
-
 /// How much longer than its deadline a single look at everything may take if nothing at all has come back.
 const LATE: Duration = Duration::from_secs(4);
 
@@ -171,7 +168,7 @@ impl Scheduler {
             Order::Hurry(names) => {
                 let now = Instant::now();
                 for slot in self.slots.iter_mut().filter(|slot| names.contains(slot.check.name)) {
-                    slot.due = slot.due.min(now + HURRY);
+                    slot.due = slot.due.min(now + slot.check.period_while_wrong());
                 }
                 self.hurry = names;
             }
@@ -239,7 +236,7 @@ impl Scheduler {
         let Some(slot) = self.of.remove(&id).and_then(|index| self.slots.get_mut(index)) else { return };
         let Some(look) = slot.under_way.take() else { return };
         slot.looked = true;
-        let period = if self.hurry.contains(slot.check.name) { slot.check.period.min(HURRY) } else { slot.check.period };
+        let period = if self.hurry.contains(slot.check.name) { slot.check.period_while_wrong() } else { slot.check.period };
         slot.due = if look.given_up || look.again { Instant::now() } else { look.began + jittered(period) };
         if look.given_up {
             return;

@@ -11,9 +11,9 @@ use nodewhy_tests::world::{Named, World};
 /// A repair is known at the collector.
 pub(crate) const CLOSED_WITHIN: Duration = Duration::from_secs(15);
 
-/// What only a log tells of is over when its line was not repeated for a while.
+/// What only a log tells of is over when its line was not repeated for a while; the pods that the runtime has are asked for every 15 s.
 const CLOSED_SLOWLY_WITHIN: Duration = Duration::from_secs(90);
-const SLOWLY_CLOSED: [&str; 3] = ["image-pull-failed", "inotify-exhaustion", "oom-kill"];
+const SLOWLY_CLOSED: [&str; 5] = ["cni-sandbox-failed", "crash-loop", "image-pull-failed", "inotify-exhaustion", "oom-kill"];
 
 /// The first words may be a log line's; what the checks find says more a moment later.
 const SAID_WITHIN: Duration = Duration::from_secs(6);
