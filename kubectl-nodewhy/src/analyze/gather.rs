@@ -20,6 +20,8 @@ const MAX_NODES: usize = 256;
 /// So many files of facts a node has, so large at most.
 const MAX_FACT_FILES: usize = 64;
 const MAX_FACT_FILE: u64 = 1 << 20;
+/// So much of such files is kept of all nodes together.
+const MAX_FACTS: usize = 64 << 20;
 /// Enough of a file to know what it is.
 const HEAD: u64 = 64 << 10;
 /// So many problems are told one by one.
@@ -48,6 +50,8 @@ pub(super) struct Gathered<'a> {
     pub(super) journals: u64,
     /// Bytes read of all inputs.
     pub(super) bytes: u64,
+    /// So much more of facts may be kept.
+    facts_left: usize,
     progress: Progress,
 }
 
@@ -62,6 +66,7 @@ impl<'a> Gathered<'a> {
             problems_not_told: 0,
             journals: 0,
             bytes: 0,
+            facts_left: MAX_FACTS,
             progress: Progress::new(),
         }
     }
@@ -231,12 +236,37 @@ impl Members<'_, '_> {
         let words = String::from_utf8_lossy(&text).into_owned();
         let name = path.rsplit('/').next().unwrap_or(path);
         let Some(kind) = recognise(name, &words) else { return Ok(()) };
+        let left = self.all.facts_left.checked_sub(words.len());
         if let Some(node) = self.all.node(key).filter(|node| node.files.len() < MAX_FACT_FILES) {
-            node.files.push((kind, clip(path, 512).to_owned(), words));
+            if left.is_some() {
+                node.files.push((kind, clip(path, 512).to_owned(), words));
+            }
+            match left {
+                Some(left) => self.all.facts_left = left,
+                None => self.all.tell(path, &format!("is beyond the first {} MiB of facts and was not kept", MAX_FACTS >> 20)),
+            }
         }
         if kind == FileKind::UnitStatus {
             return self.log(key, name, "", text, &mut io::empty());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_beyond_what_is_kept_of_all_nodes_are_told_of() {
+        let swaps = "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n/swapfile\tfile\t1024\t0\t-2\n";
+        let now = Timestamp::UNIX_EPOCH;
+        let mut all = Gathered::new(nodewhy_causes::catalogue(), TimeZone::UTC, now);
+        all.facts_left = 2 * swaps.len();
+        for node in ["a", "b", "c"] {
+            all.stream(&format!("{node}/swaps"), swaps.as_bytes(), None, now, false);
+        }
+        assert_eq!(all.nodes.values().map(|node| node.files.len()).sum::<usize>(), 2);
+        assert_eq!(all.problems, ["c/swaps: is beyond the first 64 MiB of facts and was not kept"]);
     }
 }
