@@ -22,12 +22,25 @@ pub(crate) struct Collector {
     address: String,
 }
 
+/// As for the agent: what is not encrypted does not leave the machine.
+fn is_loopback(address: &str) -> bool {
+    let authority = address.split_once("://").map_or(address, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 impl Target {
     pub(crate) async fn connect(&self) -> anyhow::Result<Collector> {
         let address = self.collector.clone();
         let secure = address.starts_with("https://");
         if !secure && !address.starts_with("http://") {
             bail!("--collector {address}: has to begin with http:// (loopback) or https://");
+        }
+        if !secure && !is_loopback(&address) {
+            bail!("--collector {address}: http:// is for loopback only: use https:// with --ca-file, --cert-file and --key-file");
         }
         let endpoint = Endpoint::from_shared(address.clone()).with_context(|| format!("--collector {address}: no URL"))?;
         let mut endpoint = endpoint.connect_timeout(PATIENCE).timeout(PATIENCE);
@@ -74,5 +87,20 @@ impl Collector {
             _ => "",
         };
         anyhow::anyhow!("{asked}: the collector at {} said {:?}: {}{hint}", self.address, status.code(), status.message())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn plain_text_stays_on_the_machine() {
+        for address in ["http://127.0.0.1:7870", "http://localhost:7870/", "http://[::1]:7870"] {
+            assert!(is_loopback(address), "{address}");
+        }
+        for address in ["http://10.0.0.1:7870", "http://example.org:7870", "http://localhost.example.org:1", "http://"] {
+            assert!(!is_loopback(address), "{address}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nodewhy_diagnosis::Source;
-use nodewhy_diagnosis::record::{LineParser, Lines};
+use nodewhy_diagnosis::record::{Klog, LineParser, Lines};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub fn content<'a>(path: &'a str, head: &[u8], given: bool) -> Content<'a> {
         return Content::Other;
     }
     match speaker(path, name) {
+        // A name that is no program's, a node's perhaps: klog is what the kubelet and its kin write, so the lines speak for themselves.
+        Some(speaker) if Source::of(speaker) == Source::Other && is_klog(head) => Content::Log(""),
         Some(speaker) => Content::Log(speaker),
         None => Content::Other,
     }
@@ -72,6 +74,11 @@ fn speaker<'a>(path: &'a str, name: &'a str) -> Option<&'a str> {
     // A word such as init is no program of ours in a name.
     let known = |word: &&str| !matches!(Source::of(word), Source::Other | Source::Systemd);
     Some([whole, first].into_iter().chain(words).find(known).unwrap_or(whole))
+}
+
+fn is_klog(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&head[..head.len().min(4096)]);
+    text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| Klog::parse(line).is_some())
 }
 
 fn looks_like_a_log(head: &[u8]) -> bool {
@@ -119,6 +126,7 @@ mod tests {
             ("b/n1/journalctl-kubelet.txt", SYSLOG, Content::Log("")),
             ("b/var/log/messages-20261122", SYSLOG, Content::Log("")),
             ("b/var/log/cloud-init.log", "2026-11-22 00:54:49,103 - util.py[DEBUG]: x\n", Content::Log("cloud-init")),
+            ("b/worker-1.log", KLOG, Content::Log("")),
             ("b/kernel/dmesg.current", "[    0.000000] Linux version 6.1\n", Content::Log("kernel")),
             ("b/pods/kube-system_etcd-n1_0a/etcd/0.log", "2026-11-22T00:54:49Z stderr F x\n", Content::Log("etcd")),
             ("b/pods/shop_web-1_0a/web/0.log", "2026-11-22T00:54:49Z stderr F no space left on device\n", Content::Other),
