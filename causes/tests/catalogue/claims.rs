@@ -151,6 +151,23 @@ const HARMLESS: &[(Source, &str)] = &[
         "traps: java[22109] general protection fault ip:7f3c1a000000 sp:7ffd12345678 error:0 in libc.so.6[7f3c19e00000+195000]",
     ),
     (Source::Kernel, "java[22109]: segfault at 0 ip 00007f3c1a000000 sp 00007ffd12345678 error 4 in libjvm.so[7f3c19e00000+195000]"),
+    // Names of processes (15 bytes) that look like the kernel's own words.
+    (
+        Source::Kernel,
+        "Oops: 0002 [#1][4711]: segfault at 0 ip 00007f3c1a000000 sp 00007ffd12345678 error 4 in libjvm.so[7f3c19e00000+195000]",
+    ),
+    (Source::Kernel, "traps: Oops: 0000 [#1][4711] general protection fault ip:7f3c1a000000 sp:7ffd12345678 error:0 in x[400000+1000]"),
+    (Source::Kernel, "[   4711]  1000  4711     2560        1    53248        0             0 Oops: 0000 [#1]"),
+    (
+        Source::Kernel,
+        r#"audit: type=1701 audit(1714471810.118:88): auid=1000 uid=1000 gid=1000 ses=2 pid=4711 comm="Oops: 0000 [#1]" exe="/tmp/x" sig=11 res=1"#,
+    ),
+    (Source::Other, "etcdserver: mvcc: database space exceeded"),
+    (Source::Other, "unable to select an IP from default routes"),
+    (
+        Source::Runtime,
+        r#"time="2026-01-08T10:00:01Z" level=error msg="Handler for GET /v1.52/info returned error: client version 1.52 is too new. Maximum supported API version is 1.47""#,
+    ),
     (Source::Kernel, "NMI watchdog: Enabled. Permanently consumes one hw-PMU counter."),
     (Source::Kernel, "INFO: NMI handler (perf_event_nmi_handler) took too long to run: 2.012 msecs"),
     (Source::Kernel, "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024"),
