@@ -57,6 +57,20 @@ impl World {
         .await
     }
 
+    /// Waits until the agent was heard so many times more: it sends a heartbeat a second.
+    ///
+    /// # Errors
+    /// It was not.
+    pub async fn heard_again(&self, times: u32) -> Result<()> {
+        let name = self.node.name();
+        let heard = async || anyhow::Ok(self.collector.node(&name).await?.summary.context("no summary")?.last_seen);
+        for _ in 0..times {
+            let before = heard().await?;
+            until("the agent is heard again", Duration::from_secs(10), async || Ok((heard().await? != before).then_some(()))).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until the message of a present cause holds these words.
     ///
     /// # Errors
