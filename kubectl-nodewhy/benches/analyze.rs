@@ -37,6 +37,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} causes with {} log signs", catalogue.causes().len(), matcher.len());
     let always: Vec<_> = matcher.without_literal().map(|(code, sign)| format!("{code} {sign}")).collect();
     println!("tried on every line: {always:?}");
+    let short: Vec<_> = matcher.literals().filter(|(literal, _)| literal.len() < 7).collect();
+    println!("short literals: {short:?}");
     let hits = rate("whole catalogue, lines in memory", &text, |line| recognised(matcher, line));
     let quiet = without_hits(&text, matcher);
     rate("the same, only lines without a hit", &quiet, |line| recognised(matcher, line));

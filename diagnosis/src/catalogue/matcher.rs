@@ -150,6 +150,15 @@ impl Matcher {
         self.signs.is_empty()
     }
 
+    /// The literals of which lines are asked, with the signs (code, index) that require them: short ones cost more, for they are looked for at
+    /// more places.
+    pub fn literals(&self) -> impl Iterator<Item = (String, Vec<(&str, usize)>)> {
+        self.literals.iter().map(|(literal, signs)| {
+            let signs = signs.iter().map(|&index| &self.signs[index as usize]).map(|sign| (&*sign.code, sign.sign));
+            (String::from_utf8_lossy(literal).into_owned(), signs.collect())
+        })
+    }
+
     /// The signs' patterns, for whoever measures them against other programs.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
         self.signs.iter().map(|sign| &*sign.pattern.source)
@@ -198,8 +207,11 @@ impl Matcher {
         let filter = self.filter(record.source);
         let mut candidates = filter.always.clone();
         filter.prefilter.find(record.message.as_bytes(), |literal| {
-            let new = filter.signs[literal].iter().filter(|sign| !candidates.contains(sign)).copied().collect::<Vec<_>>();
-            candidates.extend(new);
+            for sign in &filter.signs[literal] {
+                if !candidates.contains(sign) {
+                    candidates.push(*sign);
+                }
+            }
         });
         candidates.sort_unstable();
         candidates.iter().filter_map(|&index| self.signs[index as usize].confirm(record, read_at)).collect()
@@ -220,6 +232,10 @@ impl Compiled {
     fn confirm(&self, record: &LogRecord<'_>, read_at: Timestamp) -> Option<Sighting> {
         let line = record.message.as_bytes();
         let regex = self.pattern.get();
+        // Most candidates are none; to tell that takes no captures.
+        if !regex.is_match(line) {
+            return None;
+        }
         let found = regex.captures(line)?;
         if self.unless.as_ref().is_some_and(|unless| unless.get().is_match(line)) {
             return None;
