@@ -16,6 +16,8 @@ use crate::host::Host;
 
 /// How much longer than its deadline a single look at everything may take if nothing at all has come back.
 const LATE: Duration = Duration::from_secs(4);
+/// See [`Rhythm`].
+const BEAT: Duration = Duration::from_secs(1);
 
 /// What a check saw, or the reason why it could not.
 #[derive(Debug)]
@@ -104,6 +106,7 @@ pub struct Scheduler {
     of: BTreeMap<Id, usize>,
     orders: mpsc::Receiver<Order>,
     out: mpsc::Sender<Looked>,
+    rhythm: Rhythm,
 }
 
 struct Slot {
@@ -129,7 +132,8 @@ impl Scheduler {
     pub fn new(host: Arc<Host>, checks: Vec<Check>, known: Facts, orders: mpsc::Receiver<Order>, out: mpsc::Sender<Looked>) -> Self {
         let now = Instant::now();
         let slots = checks.into_iter().map(|check| Slot { check, due: now, under_way: None, looked: false }).collect();
-        Self { host, slots, known: Arc::new(known), hurry: BTreeSet::new(), looks: JoinSet::new(), of: BTreeMap::new(), orders, out }
+        let (known, rhythm) = (Arc::new(known), Rhythm(now));
+        Self { host, slots, known, hurry: BTreeSet::new(), looks: JoinSet::new(), of: BTreeMap::new(), orders, out, rhythm }
     }
 
     /// Runs until nobody listens any more.
@@ -237,7 +241,7 @@ impl Scheduler {
         let Some(look) = slot.under_way.take() else { return };
         slot.looked = true;
         let period = if self.hurry.contains(slot.check.name) { slot.check.period_while_wrong() } else { slot.check.period };
-        slot.due = if look.given_up || look.again { Instant::now() } else { look.began + jittered(period) };
+        slot.due = if look.given_up || look.again { Instant::now() } else { self.rhythm.on_beat(look.began + period) };
         if look.given_up {
             return;
         }
@@ -257,9 +261,19 @@ impl Scheduler {
     }
 }
 
-/// Within a twentieth of the period, so that looks do not keep step with each other or with other nodes.
-fn jittered(period: Duration) -> Duration {
-    period.mul_f64(rand::random_range(0.95..=1.0))
+/// Looks of different checks begin together, so that the node is woken once for many of them. The first beat is when the agent started, at
+/// random among the nodes.
+#[derive(Debug, Clone, Copy)]
+struct Rhythm(Instant);
+
+impl Rhythm {
+    /// The beat nearest to a time.
+    fn on_beat(self, at: Instant) -> Instant {
+        let since = at.saturating_duration_since(self.0) + BEAT / 2;
+        let beats = u32::try_from(since.as_millis() / BEAT.as_millis()).unwrap_or(u32::MAX);
+        // Shorter periods than a beat are an admin's wish.
+        if at < Instant::now() + BEAT { at } else { self.0 + BEAT * beats }
+    }
 }
 
 fn hung(check: &Check, read_at: Timestamp, why: &str) -> Facts {

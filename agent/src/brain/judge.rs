@@ -75,7 +75,7 @@ impl Brain {
         outcome.diagnosis.unknown.extend(self.start.loaded.unknown());
         self.state = outcome.state;
         self.waiting.clear();
-        self.changed = false;
+        (self.changed, self.gathering) = (false, None);
         self.judged = Instant::now();
         self.wake = outcome.wake_at.map(|at| instant_of(at, now));
         outcome.transitions.iter().for_each(log);

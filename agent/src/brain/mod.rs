@@ -44,6 +44,8 @@ const JUDGE_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 const JUDGE_AT_MOST_EVERY: Duration = Duration::from_millis(100);
 /// How long a new sighting waits for the facts that its cause quotes to be read again.
 const HOLD: Duration = Duration::from_millis(30);
+/// How long what a look brought waits for those that began with it: many checks look at the same time, and one judgement does for all.
+const GATHER: Duration = Duration::from_millis(15);
 /// Sightings that may wait for a judgement before one is made all the same.
 const MAX_WAITING: usize = 8192;
 
@@ -129,6 +131,8 @@ pub struct Brain {
     changed: bool,
     /// Until then a judgement waits for the facts it was ordered.
     hold: Option<Instant>,
+    /// Since then nothing changed but what looks brought.
+    gathering: Option<Instant>,
     judged: Instant,
     wake: Option<Instant>,
     /// As reported last, without what changes all the time.
@@ -162,6 +166,7 @@ impl Brain {
             hurry,
             changed: true,
             hold: None,
+            gathering: None,
             judged: Instant::now(),
             wake: None,
             reported: None,
@@ -261,6 +266,7 @@ impl Brain {
         if let Some(settling) = &mut self.settling {
             settling.looked(looked.check);
         }
+        let only_looks = !self.changed && self.waiting.is_empty();
         // Facts read since a sighting may end it even if they are what they were.
         self.changed |= self.hurry.came_back(looked.check, looked.began_at);
         // All that the watch asks for is whether this is a Kubernetes node; the rest changes too often to be copied for it.
@@ -271,9 +277,13 @@ impl Brain {
                 self.outputs.known.send_replace(Arc::new(self.facts.clone()));
             }
         }
+        if only_looks && self.changed {
+            self.gathering = Some(Instant::now() + GATHER);
+        }
     }
 
     fn take_units(&mut self, facts: Facts) {
+        self.gathering = None;
         let facts = self.by_this_clock(facts);
         if let Some(began_at) = facts.get(s::KUBELET_UNIT_NAME.path()).map(|fact| fact.read_at) {
             self.changed |= self.hurry.came_back(checks::UNITS.name, began_at);
@@ -354,6 +364,9 @@ impl Brain {
             self.hold = None;
         }
         let due = self.wake.is_some_and(|wake| wake <= now) || self.judged + JUDGE_AT_LEAST_EVERY <= now;
+        if !due && self.waiting.is_empty() && self.gathering.is_some_and(|until| now < until) {
+            return false;
+        }
         // With nothing present or pending, facts that did not change cannot change the judgement.
         self.changed || !self.waiting.is_empty() || due || self.appended.is_due(now)
     }
@@ -364,7 +377,7 @@ impl Brain {
             return settling.ends();
         }
         let judge = self.wake.map_or(self.judged + JUDGE_AT_LEAST_EVERY, |wake| wake.max(self.judged + JUDGE_AT_MOST_EVERY));
-        let times = [Some(judge), Some(self.judged + JUDGE_AT_LEAST_EVERY), self.hold, self.appended.due()];
+        let times = [Some(judge), Some(self.judged + JUDGE_AT_LEAST_EVERY), self.hold, self.gathering, self.appended.due()];
         times.into_iter().flatten().min().unwrap_or(now)
     }
 }

@@ -231,13 +231,14 @@ impl Feed {
     }
 }
 
-/// Only the kernel and PID 1 speak as such: anybody may write an entry that says so of itself.
+/// Only the kernel and PID 1 speak as such, and only root by a program's name: anybody may write an entry that says so of itself
+/// (`logger -t kubelet`). node-problem-detector believes them.
 fn hears(kernel_only: bool, identifier: &str, fields: &JournalFields<'_>) -> bool {
     match identifier {
         _ if kernel_only => fields.transport == "kernel",
         "kernel" => fields.transport == "kernel",
         "systemd" => fields.identifier == "systemd" && fields.pid == "1",
-        other => fields.identifier == other,
+        other => fields.program() == other,
     }
 }
 
@@ -259,5 +260,30 @@ impl Ends {
             Some(facts) => self.out.blocking_send(Batch { facts, ..Batch::default() }).map_err(|_| ()),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_hears_the_program_it_names_and_nobody_who_only_says_so() {
+        let of = |identifier, uid, container| JournalFields { identifier, uid, container, ..JournalFields::default() };
+        let heard = |fields: &JournalFields<'_>| hears(false, "kubelet", fields);
+        assert!(heard(&of("kubelet", "0", "")));
+        assert!(heard(&of("kubelet", "", "")), "a journal saved without the field");
+        assert!(!heard(&of("kubelet", "1000", "")), "logger -t kubelet");
+        assert!(!heard(&of("kubelet", "0", "0a1b2c")), "a container that is named so, written by Docker");
+        assert!(!heard(&of("sshd", "0", "")));
+    }
+
+    #[test]
+    fn the_kernel_and_systemd_are_known_by_what_nobody_else_can_write() {
+        let of = |identifier, pid, transport| JournalFields { identifier, pid, transport, uid: "0", ..JournalFields::default() };
+        assert!(hears(false, "kernel", &of("kernel", "", "kernel")) && hears(true, "any", &of("", "", "kernel")));
+        assert!(!hears(false, "kernel", &of("kernel", "77", "syslog")));
+        assert!(hears(false, "systemd", &of("systemd", "1", "journal")));
+        assert!(!hears(false, "systemd", &of("systemd", "77", "journal")));
     }
 }

@@ -82,7 +82,31 @@ async fn a_check_looks_once_in_its_period() {
     let (.., first) = running.next().await;
     let (.., second) = running.next().await;
     let between = second - first;
-    assert!(between <= Duration::from_secs(10) && between >= Duration::from_millis(9_400), "{between:?}");
+    assert_eq!(between, Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_of_different_periods_look_at_the_same_moments() {
+    let often = Check { period: Duration::from_secs(5), ..check("often", Stage::Configuration, &["node.hostname"], hostname_from_known) };
+    let slow = Check { deadline: Duration::from_secs(9), ..check("slow", Stage::Discover, &["node.name"], slow_once) };
+    let mut running = start(&[often, slow]);
+    let mut at = BTreeMap::<_, Vec<_>>::new();
+    for _ in 0..8 {
+        let (check, _, now) = running.next().await;
+        at.entry(check).or_default().push(now);
+    }
+    let second = at["slow"][1] - SLOW;
+    assert!(at["often"].contains(&second), "{:?} after the start", at["often"].iter().map(|often| second - *often).collect::<Vec<_>>());
+}
+
+const SLOW: Duration = Duration::from_millis(300);
+
+/// Comes back a moment after it began, so that others begin later.
+fn slow_once(look: Look) -> crate::checks::Looking {
+    Box::pin(async move {
+        tokio::time::sleep(SLOW).await;
+        named(look).await
+    })
 }
 
 #[tokio::test(start_paused = true)]

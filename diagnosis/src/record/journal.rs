@@ -45,6 +45,12 @@ impl<'a> JournalFields<'a> {
         if self.maybe_root() { self.identifier } else { "" }
     }
 
+    /// The program that speaks, by the name it gives itself; empty if nobody can vouch for it: a user may take any name, and so may what runs
+    /// in a container whose output Docker writes down.
+    pub fn program(&self) -> &'a str {
+        if self.container.is_empty() { self.identifier_believed() } else { "" }
+    }
+
     fn maybe_root(&self) -> bool {
         matches!(self.uid, "" | "0")
     }
