@@ -26,6 +26,8 @@ pub struct Config {
     pub causes_dir: PathBuf,
     /// Where to report to; diagnosis goes on without, but nobody hears of it.
     pub collector: Option<Collector>,
+    /// Labels of the node, for telling what nodes have in common; they win over those of its Node object.
+    pub labels: BTreeMap<String, String>,
     /// How often the agent says that it lives while it has nothing else to say.
     pub heartbeat: Duration,
     /// Changes to checks, by their names.
@@ -41,6 +43,7 @@ impl Default for Config {
             state_dir: PathBuf::from("/var/lib/nodewhy-agent"),
             causes_dir: PathBuf::from("/etc/nodewhy/causes.d"),
             collector: None,
+            labels: BTreeMap::new(),
             heartbeat: Duration::from_secs(10),
             checks: BTreeMap::new(),
             npd_configs: Vec::new(),
@@ -191,6 +194,9 @@ mod tests {
             ("nodeName: [1, 2\n", "agent.yaml:", ""),
             ("nodeName: ''\n", "agent.yaml:1:", "253"),
             ("nodeName: 7\n", "agent.yaml:1:", "quotes"),
+            ("labels: [a]\n", "agent.yaml:1:", "keys with values"),
+            ("labels:\n  rack: [1]\n", "agent.yaml:2:", "a list"),
+            ("labels:\n  'two words': x\n", "agent.yaml:2:", "two words"),
             ("- a\n- b\n", "agent.yaml:1:", "keys with values"),
         ] {
             let (config, problems) = parse(text);

@@ -1,5 +1,6 @@
 //! nodewhy-agent: looks at the node, diagnoses, reports. See ARCHITECTURE.md.
 
+pub mod about;
 pub mod brain;
 #[allow(clippy::disallowed_methods, reason = "the agent's own configuration, in its own mount namespace")]
 pub mod catalogue;

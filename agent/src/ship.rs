@@ -12,7 +12,7 @@ use std::time::Duration;
 use nodewhy_proto::v1::agent_service_client::AgentServiceClient;
 use nodewhy_proto::v1::attach_request::Message as Say;
 use nodewhy_proto::v1::attach_response::Message as Hear;
-use nodewhy_proto::v1::{AttachRequest, AttachResponse, Heartbeat, Hello, Report};
+use nodewhy_proto::v1::{About, AttachRequest, AttachResponse, Heartbeat, Hello, Report};
 use prost::Message as _;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
@@ -50,6 +50,8 @@ pub struct Shipper {
     pub collector: Collector,
     /// Who this is; read anew for every stream. `spool_id` and `heartbeat_interval` are filled in here.
     pub hello: watch::Receiver<Hello>,
+    /// What the node is; sent with every stream, and when it changes.
+    pub about: watch::Receiver<About>,
     /// What is sent. Locked for moments only.
     pub spool: Arc<Mutex<Spool>>,
     /// Told after every append of a report.
@@ -168,6 +170,8 @@ impl Shipper {
     ) -> Result<std::convert::Infallible, ShipError> {
         // What was looked at, what of it was sent, what of that was acknowledged.
         let (mut seen, mut sent, mut acked) = (committed, committed, committed);
+        let mut about = self.about.clone();
+        about.mark_changed();
         let mut beat = interval(self.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -205,6 +209,10 @@ impl Shipper {
                     let last_sequence = self.spool().last();
                     let beat = Heartbeat { at: Some(std::time::SystemTime::now().into()), last_sequence };
                     drop(say.send(request(Say::Heartbeat(beat))).await);
+                }
+                Ok(()) = about.changed() => {
+                    let now = about.borrow_and_update().clone();
+                    drop(say.send(request(Say::About(now))).await);
                 }
                 // Who this is has changed (a kubelet of another version, another name): a new stream says so.
                 Ok(()) = hellos.changed() => return Err(ShipError::Ended { address: self.address() }),

@@ -15,6 +15,7 @@ use prost::Message as _;
 use tokio::time::Instant;
 
 use super::{Brain, instant_of};
+use crate::about::about;
 use crate::identity::Identity;
 use crate::schedule::Order;
 use crate::ship::Link;
@@ -110,6 +111,12 @@ impl Brain {
         self.outputs.hello.send_if_modified(|old| {
             let changed = *old != hello;
             *old = hello;
+            changed
+        });
+        self.outputs.about.send_if_modified(|old| {
+            let about = about(&self.facts, &self.start.labels, old);
+            let changed = *old != about;
+            *old = about;
             changed
         });
         identity

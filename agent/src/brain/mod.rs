@@ -10,7 +10,7 @@ mod hurry;
 mod judge;
 mod settle;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use nodewhy_diagnosis::catalogue::Sighting;
 use nodewhy_diagnosis::facts::schema as s;
 use nodewhy_diagnosis::model::Unknown;
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Facts, State};
-use nodewhy_proto::v1::Hello;
+use nodewhy_proto::v1::{About, Hello};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
@@ -73,6 +73,8 @@ pub struct Outputs {
     pub known: watch::Sender<Arc<Facts>>,
     /// How the agent introduces itself; its node is empty until the first judgement is made.
     pub hello: watch::Sender<Hello>,
+    /// What the node is.
+    pub about: watch::Sender<About>,
     /// A report was appended.
     pub more: Arc<Notify>,
     /// Something was appended that should be made safe against a power failure.
@@ -93,6 +95,8 @@ pub struct Start {
     pub npd: npd::Runner,
     /// The name from the configuration.
     pub node_name: Option<String>,
+    /// The node's labels from the configuration.
+    pub labels: BTreeMap<String, String>,
     /// State as recovered.
     pub state: State,
     /// Cursor as recovered.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use nodewhy_diagnosis::State;
-use nodewhy_proto::v1::Hello;
+use nodewhy_proto::v1::{About, Hello};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{Id, JoinSet};
@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 use super::{exit, left_out};
 use crate::brain::{Brain, Inputs, Outputs, Start};
 use crate::catalogue::Shelf;
-use crate::config::{Collector, Config, Problem};
+use crate::config::{Config, Problem};
 use crate::host::Host;
 use crate::host::journal::{Current, Follower, From};
 use crate::identity::Names;
@@ -112,10 +112,12 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
     let (link_in, link) = watch::channel(Link::Connecting);
     let (hello, introduced) = watch::channel(Hello::default());
     let (more, to_sync) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (about, abouts) = watch::channel(About::default());
     match config.collector {
         Some(collector) => {
-            let shipping = ship(collector, introduced, Arc::clone(&spool), Arc::clone(&more), config.heartbeat, link_in);
-            tasks.spawn("the shipping of reports", shipping);
+            let (spool, more, heartbeat) = (Arc::clone(&spool), Arc::clone(&more), config.heartbeat);
+            let shipper = Shipper { collector, hello: introduced, about: abouts, spool, more, heartbeat, link: link_in };
+            tasks.spawn("the shipping of reports", ship(shipper));
         }
         None => tracing::warn!("no collector is configured: causes are found and kept, and reported to nobody"),
     }
@@ -127,6 +129,7 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
         current,
         npd,
         node_name: config.node_name,
+        labels: config.labels,
         state,
         cursor: recovered.cursor,
         facts,
@@ -136,7 +139,7 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
         journal,
     };
     let inputs = Inputs { looked, units, batches, catalogues, link, shutdown };
-    let outputs = Outputs { orders, known, hello, more, to_sync, notifier: Notifier::default() };
+    let outputs = Outputs { orders, known, hello, about, more, to_sync, notifier: Notifier::default() };
     let thinking = Brain::new(start, inputs, outputs).run();
     tokio::select! {
         ended = thinking => ended?,
@@ -193,16 +196,9 @@ fn time_of(cursor: &str) -> Option<Timestamp> {
 }
 
 /// Ships, once it is known who this is.
-async fn ship(
-    collector: Collector,
-    mut hello: watch::Receiver<Hello>,
-    spool: Arc<Mutex<Spool>>,
-    more: Arc<Notify>,
-    heartbeat: Duration,
-    link: watch::Sender<Link>,
-) {
-    if hello.wait_for(|hello| !hello.node.is_empty()).await.is_ok() {
-        Shipper { collector, hello, spool, more, heartbeat, link }.run().await;
+async fn ship(mut shipper: Shipper) {
+    if shipper.hello.wait_for(|hello| !hello.node.is_empty()).await.is_ok() {
+        shipper.run().await;
     }
 }
 

@@ -70,9 +70,14 @@ impl Reader<'_> {
                     let said = value.texts();
                     self.config.npd_configs = self.said(&key, said).unwrap_or_default().into_iter().map(PathBuf::from).collect();
                 }
+                "labels" => self.labels(value),
                 "collector" => collector = Some((key, value)),
                 "checks" => checks = Some(value),
-                _ => self.unknown_key("", &key, &["nodeName", "stateDir", "causesDir", "collector", "heartbeat", "checks", "npdConfigs"]),
+                _ => self.unknown_key(
+                    "",
+                    &key,
+                    &["nodeName", "stateDir", "causesDir", "collector", "labels", "heartbeat", "checks", "npdConfigs"],
+                ),
             }
         }
         if let Some((key, value)) = collector {
@@ -80,6 +85,20 @@ impl Reader<'_> {
         }
         for (name, value) in checks.map(|checks| self.entries("checks", checks)).unwrap_or_default() {
             self.check(&name, value);
+        }
+    }
+
+    fn labels(&mut self, node: Node) {
+        for (key, value) in self.entries("labels", node) {
+            let named = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+            if key.value.is_empty() || key.value.len() > 317 || !key.value.chars().all(named) {
+                self.problem(
+                    key.referenced,
+                    format!("labels: `{}` is no label: letters, digits, - _ . and / make one, like rack or example.org/rack", key.value),
+                );
+            } else if let Some(text) = self.text(&key, &value) {
+                self.config.labels.insert(key.value, text.chars().take(253).collect());
+            }
         }
     }
 

@@ -20,6 +20,7 @@ type Answers = Pin<Box<dyn Stream<Item = Result<AttachResponse, Status>> + Send>
 /// Reports by sequence, how often each came, and what else was heard.
 #[derive(Default)]
 struct Heard {
+    abouts: Vec<About>,
     committed: BTreeMap<u64, Report>,
     times: BTreeMap<u64, usize>,
     hellos: Vec<Hello>,
@@ -83,6 +84,10 @@ impl StandIn {
                 heard.beats += 1;
                 None
             }
+            Say::About(about) => {
+                heard.abouts.push(about);
+                None
+            }
         }
     }
 
@@ -115,6 +120,7 @@ impl StandIn {
 }
 
 struct Agent {
+    about: watch::Sender<About>,
     spool: Arc<Mutex<Spool>>,
     more: Arc<Notify>,
     link: watch::Receiver<Link>,
@@ -133,17 +139,19 @@ fn agent(address: &str) -> Agent {
     let dir = tempfile::tempdir().unwrap();
     let spool = Arc::new(Mutex::new(Spool::open(dir.path(), 1 << 20, "").expect("its own").0));
     let (hello, hellos) = watch::channel(Hello { node: "n".into(), ..Hello::default() });
+    let (about, abouts) = watch::channel(About::default());
     let (link, links) = watch::channel(Link::Connecting);
     let more = Arc::new(Notify::new());
     let shipper = Shipper {
         collector: Collector { address: address.to_owned(), ca_file: None, cert_file: None, key_file: None, server_name: None },
         hello: hellos,
+        about: abouts,
         spool: spool.clone(),
         more: more.clone(),
         heartbeat: Duration::from_millis(200),
         link,
     };
-    Agent { spool, more, link: links, hello, _dir: dir, task: tokio::spawn(shipper.run()) }
+    Agent { spool, more, link: links, hello, about, _dir: dir, task: tokio::spawn(shipper.run()) }
 }
 
 impl Agent {
@@ -308,4 +316,20 @@ async fn certificate_files_on_a_hung_disk_hold_up_their_own_thread_alone_and_onl
     files.patience = Duration::from_secs(10);
     assert!(files.read(&collector).await.is_err(), "what it read is from before");
     assert!(files.reading.is_none());
+}
+
+#[tokio::test]
+async fn what_the_node_is_is_said_with_every_stream_and_when_it_changes() {
+    let collector = StandIn::new();
+    let (address, _server) = collector.serve(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+    let agent = agent(&format!("http://{address}"));
+    let kernel = |version: &str| About { traits: [("kernel".to_owned(), version.to_owned())].into(), ..About::default() };
+    agent.about.send_replace(kernel("6.1"));
+    collector.until(|heard| heard.abouts.last() == Some(&kernel("6.1"))).await;
+    agent.about.send_replace(kernel("6.2"));
+    collector.until(|heard| heard.abouts.last() == Some(&kernel("6.2"))).await;
+    let before = collector.heard.lock().unwrap().abouts.len();
+    // Another Hello: another stream.
+    agent.hello.send_modify(|hello| hello.kubelet_version = "v1.31.0".into());
+    collector.until(|heard| heard.abouts.len() > before && heard.abouts.last() == Some(&kernel("6.2"))).await;
 }

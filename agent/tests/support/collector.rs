@@ -97,6 +97,7 @@ impl Collector {
                 store.beats += 1;
                 None
             }
+            Said::About(_) => None,
         };
         Some(answer)
     }

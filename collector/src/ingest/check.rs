@@ -1,5 +1,6 @@
 //! What agents say is looked at before anything is done with it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const NAME_BYTES: usize = 253;
 const WORD_BYTES: usize = 256;
 /// What an agent may take as its heartbeat, and what it has if it does not say.
 const HEARTBEAT: (Duration, Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10), Duration::from_secs(3600));
+/// Labels, or traits, of one node.
+const MAX_LABELS: usize = 64;
 /// Transitions of one report.
 const MAX_TRANSITIONS: usize = nodewhy_wire::LIST_MAX;
 
@@ -44,6 +47,19 @@ pub(super) fn hello(mut hello: pb::Hello) -> Result<(pb::Hello, Duration), Statu
     let (least, usual, most) = HEARTBEAT;
     let heartbeat = hello.heartbeat_interval.and_then(|interval| Duration::try_from(interval).ok());
     Ok((hello, heartbeat.unwrap_or(usual).clamp(least, most)))
+}
+
+/// What a node is, bounded: so many labels and traits, each name and value so long.
+pub(super) fn about(about: pb::About) -> pb::About {
+    let bounded = |pairs: HashMap<String, String>| {
+        let mut pairs: Vec<_> = pairs.into_iter().filter(|(name, _)| !name.is_empty() && name.len() <= NAME_BYTES * 2).collect();
+        // Of too many always the same ones.
+        pairs.sort_unstable();
+        pairs.truncate(MAX_LABELS);
+        pairs.iter_mut().for_each(|(_, value)| value.truncate(value.floor_char_boundary(WORD_BYTES)));
+        pairs.into_iter().collect()
+    };
+    pb::About { labels: bounded(about.labels), traits: bounded(about.traits) }
 }
 
 /// A report for the store. Content that cannot be read is stored as refused: the agent would send the same for ever.

@@ -86,6 +86,11 @@ impl Attached<'_> {
                 self.beat(heartbeat);
                 Ok(())
             }
+            Heard::About(about) => {
+                self.ingest.presence.heard(&self.node, false, Timestamp::now());
+                let about = check::about(about);
+                self.ingest.store.about(self.node.clone(), about, Timestamp::now()).await.map_err(|error| in_status(&error))
+            }
             Heard::Hello(_) => Err(Status::invalid_argument("a second Hello in one stream")),
         }
     }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::cases::Cases;
 use super::{Store, StoreError, as_i64, micros, time};
 use crate::alerts::Plan;
+use crate::fleet::About;
 
 /// Spools remembered of a node: an agent has one, and a new one after it lost its state.
 const MAX_SPOOLS: i64 = 8;
@@ -130,6 +131,22 @@ impl Store {
         self.submit(Some(node), move |connection| take(connection, &report, &plan)).await
     }
 
+    /// An agent has said what its node is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn about(&self, node: Arc<str>, said: pb::About, now: Timestamp) -> Result<(), StoreError> {
+        self.write(Some(node.clone()), move |connection| {
+            let Some(before) = about_of(connection, &node)? else { return Ok(()) };
+            let after = serde_json::to_string(&before.heard(said, now)).unwrap_or_default();
+            connection
+                .prepare_cached("UPDATE nodes SET about = ?2 WHERE node = ?1 AND about <> ?2")?
+                .execute(params![node, after])
+                .map(drop)
+        })
+        .await
+    }
+
     /// Notes when agents were heard last.
     ///
     /// # Errors
@@ -186,6 +203,14 @@ fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
         rank: row.get(9)?,
         diagnosis: row.get(10)?,
     })
+}
+
+/// What a node is; `None` if there is no such node.
+pub(crate) fn about_of(connection: &Connection, node: &str) -> rusqlite::Result<Option<About>> {
+    let mut select = connection.prepare_cached("SELECT about FROM nodes WHERE node = ?1")?;
+    let text: Option<String> = select.query_row([node], |row| row.get(0)).optional()?;
+    // What another version wrote and this one cannot read will be said again.
+    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
 }
 
 fn committed(connection: &Connection, node: &str, spool_id: &str) -> rusqlite::Result<u64> {

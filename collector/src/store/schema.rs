@@ -10,6 +10,8 @@ CREATE TABLE nodes (
     heartbeat_us INTEGER NOT NULL,
     first_seen_us INTEGER NOT NULL,
     last_seen_us INTEGER NOT NULL,
+    -- Labels, and traits with the values before and the times of their changes: JSON.
+    about TEXT NOT NULL DEFAULT '{}',
     -- Silent: since when nothing was heard.
     silent_us INTEGER,
     -- As reported last, in the numbers of the wire.

@@ -107,7 +107,7 @@ facts! {
     KUBELET_CONFIG_ERROR "kubelet.config.error" Text "Why it is not valid: file:line:column and the parser's words; file:line, field and what it has to be; or the flag. Missing if valid.";
     KUBELET_CONFIG_EDITED_AT "kubelet.config.edited_at" Time "Latest modification of what the error is in: the file and its drop-ins, or, for a flag, the files that the command line comes from; of the file and its drop-ins where it is valid.";
     KUBELET_CONFIG_MODIFIED_AT "kubelet.config.modified_at" Time "Latest modification of the file and its drop-ins.";
-    KUBELET_CONFIG_DIGEST "kubelet.config.digest" Text "SHA-256 over the file and its drop-ins, first 16 hex digits.";
+    KUBELET_CONFIG_DIGEST "kubelet.config.digest" Text "SHA-256 over the file and its drop-ins, valid or not, first 16 hex digits.";
     KUBELET_CONFIG_FAIL_SWAP_ON "kubelet.config.fail_swap_on" Bool "failSwapOn in force: flag, else file, else the default true.";
     KUBELET_CONFIG_FAIL_SWAP_ON_FROM "kubelet.config.fail_swap_on_from" Text "Where that was said: file:line, the flag, or `default`.";
     KUBELET_CONFIG_CGROUP_DRIVER "kubelet.config.cgroup_driver" Text "cgroupDriver in force: systemd or cgroupfs (default cgroupfs).";
@@ -210,6 +210,7 @@ facts! {
     CLUSTER_NODE_READY_MESSAGE "cluster.node.ready_message" Text "Its message.";
     CLUSTER_NODE_UNSCHEDULABLE "cluster.node.unschedulable" Bool "spec.unschedulable (cordoned).";
     CLUSTER_NODE_TAINTS "cluster.node.taints" Texts "spec.taints, as key=value:effect.";
+    CLUSTER_NODE_LABELS "cluster.node.labels" TextMap "metadata.labels of the Node object (at most 64).";
     CLUSTER_LEASE_RENEWED_AT "cluster.lease.renewed_at" Time "spec.renewTime of the node's Lease in kube-node-lease.";
     DNS_SERVERS "dns.servers" Texts "nameserver lines of /etc/resolv.conf.";
     DNS_NAME "dns.name" Text "The API server's host name, where it is a name and not an address.";

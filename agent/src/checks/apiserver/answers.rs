@@ -1,5 +1,7 @@
 //! What the API server's answers say.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use nodewhy_diagnosis::facts::schema as fact;
 use nodewhy_diagnosis::{Facts, Missing};
@@ -10,6 +12,8 @@ use crate::host::api::ApiAnswer;
 
 /// Longest quotation of a body.
 const QUOTE: usize = 300;
+/// Labels of a Node object that are taken; real ones have ten to thirty.
+const LABELS: usize = 64;
 
 pub(super) fn report_health(at: Timestamp, answer: &ApiAnswer, facts: &mut Facts) {
     facts.set(fact::APISERVER_HTTP_STATUS, at, i64::from(answer.status));
@@ -51,9 +55,17 @@ fn message_of(body: &str) -> Option<String> {
 #[derive(Deserialize)]
 struct Node {
     #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
     spec: NodeSpec,
     #[serde(default)]
     status: NodeStatus,
+}
+
+#[derive(Deserialize, Default)]
+struct Metadata {
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -136,6 +148,7 @@ fn report_object(at: Timestamp, body: &[u8], facts: &mut Facts) {
         Ok(node) => node,
         Err(error) => return facts.miss_under("cluster.node", at, &failed(format!("the Node object cannot be read: {error}"))),
     };
+    facts.set(fact::CLUSTER_NODE_LABELS, at, node.metadata.labels.into_iter().take(LABELS).collect());
     facts.set(fact::CLUSTER_NODE_UNSCHEDULABLE, at, node.spec.unschedulable);
     let taints = node.spec.taints.into_iter().map(|taint| format!("{}={}:{}", taint.key, taint.value, taint.effect));
     facts.set(fact::CLUSTER_NODE_TAINTS, at, taints.collect());
@@ -205,6 +218,14 @@ mod tests {
         let undated = ApiAnswer { date: None, ..answer(200, "ok") };
         report_health(Timestamp::UNIX_EPOCH, &undated, &mut facts);
         assert!(facts.value("clock.skew_seconds").is_err());
+    }
+
+    #[test]
+    fn the_labels_of_the_node_are_told() {
+        let mut facts = Facts::new();
+        let body = r#"{"metadata": {"labels": {"topology.kubernetes.io/zone": "eu-1a", "rack": "r7"}}, "spec": {}, "status": {}}"#;
+        report_node(Timestamp::UNIX_EPOCH, Some(Ok(answer(200, body))), None, &Missing::not_yet(), &mut facts);
+        assert_eq!(facts.known(fact::CLUSTER_NODE_LABELS).unwrap()["rack"], "r7");
     }
 
     #[test]

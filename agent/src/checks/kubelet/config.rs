@@ -14,8 +14,6 @@ pub(crate) struct Config {
     said: KubeletConfig,
     /// Fields that do not exist, as `file:line: name`.
     pub(crate) unknown_fields: Vec<String>,
-    /// SHA-256 over the files, first 16 hex digits.
-    pub(crate) digest: String,
 }
 
 /// Why there is no configuration to be had.
@@ -32,16 +30,22 @@ pub(crate) enum ConfigError {
 /// Reads the main file, if the kubelet is told of one, and the `*.conf` files of the drop-in directory in the order of their names.
 pub(crate) fn load(host: &Host, main: Option<&str>, drop_in_dir: Option<&str>) -> Result<Config, ConfigError> {
     let mut config = Config::default();
-    let mut hash = Sha256::new();
     for path in paths(host, main, drop_in_dir)? {
         let text = host.read_text(&path).map_err(unreadable)?;
-        hash.update(path.as_bytes());
-        hash.update(text.as_bytes());
         config.said.add(&path, &text).map_err(ConfigError::Invalid)?;
     }
     config.unknown_fields = config.said.unknown_fields().to_vec();
-    config.digest = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Ok(config)
+}
+
+/// SHA-256 over the main file and the drop-ins, valid or not, first 16 hex digits: nodes with the same have the same configuration.
+pub(crate) fn digest(host: &Host, main: Option<&str>, drop_in_dir: Option<&str>) -> Result<String, ConfigError> {
+    let mut hash = Sha256::new();
+    for path in paths(host, main, drop_in_dir)? {
+        hash.update(path.as_bytes());
+        hash.update(host.read_text(&path).map_err(unreadable)?.as_bytes());
+    }
+    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Latest modification of the main file and the drop-ins, whatever is in them.
@@ -98,8 +102,16 @@ mod tests {
         assert_eq!(config.get(&["failSwapOn"]), Some((&Value::Bool(false), "/c.yaml:4".into())));
         assert_eq!(config.get(&["authentication", "x509", "clientCAFile"]).unwrap().1, "/c.yaml:7");
         assert_eq!(config.get(&["port"]), None);
-        assert_eq!(config.digest.len(), 16);
+        assert_eq!(digest(&node.host(), Some("/c.yaml"), None).unwrap().len(), 16);
         assert!(modified_at(&node.host(), Some("/c.yaml"), None).is_some());
+    }
+
+    #[test]
+    fn a_configuration_that_no_kubelet_takes_has_a_digest_too() {
+        let of = |text: &str| digest(&Node::new().file("/c.yaml", text).host(), Some("/c.yaml"), None).unwrap();
+        assert_eq!(of("a: [b\n"), of("a: [b\n"));
+        assert_ne!(of("a: [b\n"), of("a: [c\n"));
+        assert!(digest(&Node::new().host(), Some("/c.yaml"), None).is_err());
     }
 
     #[test]

@@ -172,17 +172,12 @@ fn report_config(look: &Look, flags: &Flags, layout: Layout, command: &Command, 
     facts.put(fact::KUBELET_CONFIG_PATH, at, main.map(str::to_owned).ok_or_else(none));
     next_start::report(look, flags, command, &loaded, facts);
     facts.put(fact::KUBELET_CONFIG_MODIFIED_AT, at, config::modified_at(&look.host, main, drop_ins).ok_or_else(none));
+    let digest =
+        if main.or(drop_ins).is_some() { config::digest(&look.host, main, drop_ins).map_err(|error| error.missing()) } else { Err(none()) };
+    facts.put(fact::KUBELET_CONFIG_DIGEST, at, digest);
     let config = loaded.map_err(|error| error.missing());
-    match &config {
-        Ok(config) => {
-            facts.set(fact::KUBELET_CONFIG_DIGEST, at, config.digest.clone());
-            facts.set(fact::KUBELET_CONFIG_UNKNOWN_FIELDS, at, config.unknown_fields.clone());
-        }
-        Err(why) => {
-            facts.miss(fact::KUBELET_CONFIG_DIGEST, at, why.clone());
-            facts.miss(fact::KUBELET_CONFIG_UNKNOWN_FIELDS, at, why.clone());
-        }
-    }
+    let unknown = config.as_ref().map(|config| config.unknown_fields.clone()).map_err(Clone::clone);
+    facts.put(fact::KUBELET_CONFIG_UNKNOWN_FIELDS, at, unknown);
     let effective = Effective { flags, config: config.as_ref().map_err(Clone::clone), defaults: layout.defaults() };
     report_effective(look, &effective, facts);
 }
