@@ -169,6 +169,37 @@ fn a_log_without_a_known_cause_exits_0_and_is_not_called_healthy() {
 }
 
 #[test]
+fn what_is_no_log_is_unknown_and_exits_3() {
+    let noise: Vec<u8> = (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for garbage in [&b"hello\nthis is no log\n"[..], b"apiVersion: v1\nkind: Node\nstatus:\n  nodeInfo:\n    kubelet: v1.36\n", &noise] {
+        let run = analyze(garbage);
+        let json = run.json();
+        assert_eq!((run.code, json["verdict"].as_str()), (3, Some("unknown")), "{}", run.stdout);
+        assert!(json["unknown"][0]["why"].as_str().is_some_and(|why| why.contains("no log")), "{}", run.stdout);
+        assert!(run.stderr.contains("stdin: ") && run.stderr.contains("journalctl"), "{}", run.stderr);
+        let text = kubectl(&["analyze", "-"], garbage);
+        assert!(text.code == 3 && text.stdout.starts_with("this log: unknown"), "{}", text.stdout);
+    }
+    let run = analyze(format!("{SWAP}\n").repeat(3).replace("E1122 00:54:49.103848   14029 ", "").as_bytes());
+    assert_eq!(run.code, 2, "a line without a head may still be known: {}", run.stdout);
+}
+
+#[test]
+fn a_file_that_is_no_log_beside_one_that_is_leaves_the_node_unknown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (good, bad) = (write("kubelet.log", &log("healthy-standalone.log")), write("notes.txt", "it broke at noon\n"));
+    let run = kubectl(&["analyze", "--output", "json", &good, &bad], b"");
+    assert_eq!((run.code, run.json()["verdict"].as_str()), (3, Some("unknown")), "{}", run.stdout);
+    assert_eq!(run.json()["unknown"].as_array().map(Vec::len), Some(1));
+    assert_eq!(run.json()["unknown"][0]["what"], "notes.txt");
+}
+
+#[test]
 fn files_are_read_as_one_log() {
     let dir = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| {

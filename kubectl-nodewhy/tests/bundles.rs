@@ -111,3 +111,55 @@ fn a_journal_in_its_binary_form_is_named_with_what_to_do() {
     let (code, _, errors) = analyze(&[path.to_str().expect("UTF-8")]);
     assert!(code == 3 && errors.contains("journalctl --file"), "{errors}");
 }
+
+#[test]
+fn what_was_decoded_before_a_compressed_log_breaks_off_is_judged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/kubelet-logs/swap-on.log");
+    let text = std::fs::read_to_string(log).expect("a fixture");
+    // The cause, and after it more than a small decoder's block of lines that say nothing.
+    let cause = text.lines().find(|line| line.contains("running with swap on")).expect("the line is there");
+    let noise: String =
+        (0..40_000).map(|n| format!("I1122 00:54:50.{n:06}   14029 x.go:{n}] \"Noise\" n=\"{}\"\n", n * 7919 % 65_521)).collect();
+    let small = format!("{cause}\n{}", &noise[..800]);
+    let large = format!("{cause}\n{noise}");
+    // Of a block that is not whole nothing can be decoded but in gzip: 128 KiB of Zstandard, 2 MiB of xz, 100 kB of bzip2.
+    for (packer, args, content) in [
+        ("gzip", &["-c"][..], &small),
+        ("gzip", &["-c"], &large),
+        ("xz", &["-c"], &large),
+        ("zstd", &["-q", "-c"], &large),
+        ("bzip2", &["-c", "-1"], &large),
+    ] {
+        let Some(packed) = packed(packer, args, content.as_bytes()) else { continue };
+        let path = dir.path().join(format!("kubelet.log.{packer}"));
+        std::fs::write(&path, &packed[..packed.len() / 2]).expect("written");
+        let (code, json, errors) = analyze(&[path.to_str().expect("UTF-8")]);
+        assert_eq!((code, first(&json)), (3, "swap-enabled"), "{packer} of {} bytes: {errors}", content.len());
+        assert!(errors.contains("cannot be read to its end"), "{packer}: {errors}");
+        assert!(json["unknown"][0]["why"].as_str().is_some_and(|why| why.contains("cannot be read to its end")), "{packer}: {json}");
+    }
+}
+
+#[test]
+fn a_log_that_breaks_off_before_a_cause_is_not_called_healthy() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("kubelet.log.gz");
+    let line = "I1122 00:54:50.000001   14029 x.go:1] \"Noise\"\n".repeat(100);
+    let Some(packed) = packed("gzip", &["-c"], line.as_bytes()) else { return };
+    std::fs::write(&path, &packed[..packed.len() - 8]).expect("written");
+    let (code, json, errors) = analyze(&[path.to_str().expect("UTF-8")]);
+    assert_eq!((code, json["verdict"].as_str()), (3, Some("unknown")), "{errors}");
+}
+
+/// What a packer of this machine makes of it; none if it is not there.
+fn packed(packer: &str, args: &[&str], content: &[u8]) -> Option<Vec<u8>> {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(packer).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+    let (mut stdin, content) = (child.stdin.take()?, content.to_owned());
+    let writer = std::thread::spawn(move || stdin.write_all(&content).is_ok());
+    let output = child.wait_with_output().ok()?;
+    writer.join().ok()?;
+    Some(output.stdout)
+}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nodewhy_diagnosis::Catalogue;
+use nodewhy_diagnosis::model::Unknown;
 use nodewhy_diagnosis::node::{FileKind, SavedFile, recognise};
 use nodewhy_diagnosis::record::clip;
 
@@ -24,6 +25,9 @@ const MAX_FACT_FILE: u64 = 1 << 20;
 const MAX_FACTS: usize = 64 << 20;
 /// Enough of a file to know what it is.
 const HEAD: u64 = 64 << 10;
+/// What is said of a file that was named as a log and is none.
+const NO_LOG: &str = "no line of it has a time, a program's name or a kubelet's head, so it is no log that could be judged: save one with \
+                      `journalctl -b > FILE`";
 /// So many problems are told one by one.
 const MAX_PROBLEMS: usize = 20;
 /// A directory's files, and how deep they may lie.
@@ -43,8 +47,8 @@ pub(super) struct Gathered<'a> {
     now: Timestamp,
     /// By the directory in its bundle; empty for files that were named themselves.
     pub(super) nodes: BTreeMap<String, Node<'a>>,
-    /// What could not be read.
-    pub(super) problems: Vec<String>,
+    /// What could not be read: where it lies, and why.
+    pub(super) problems: Vec<Unknown>,
     pub(super) problems_not_told: u64,
     /// Journals in their binary form, which journalctl reads.
     pub(super) journals: u64,
@@ -138,7 +142,7 @@ impl<'a> Gathered<'a> {
     }
 
     fn tell(&mut self, path: &str, words: &str) {
-        let problem = format!("{path}: {words}");
+        let problem = Unknown { what: path.to_owned(), why: words.to_owned() };
         if self.problems.contains(&problem) {
             return;
         }
@@ -177,14 +181,20 @@ struct Members<'m, 'a> {
 
 impl Visitor for Members<'_, '_> {
     fn file(&mut self, path: &str, content: &mut dyn BufRead) -> io::Result<()> {
-        let mut head = Vec::new();
-        (&mut *content).take(HEAD).read_to_end(&mut head)?;
+        let (head, mut content) = bundle::beginning(content, HEAD);
+        let content = &mut content;
         // A compressed file is named like the file: what is in an archive has the archive's name before it.
         let given = self.whole.as_deref().is_some_and(|whole| whole.starts_with(path));
         let key = if given { String::new() } else { bundle::node_of(path).to_owned() };
         let name = path.rsplit('/').next().unwrap_or(path);
         match bundle::content(path, &head, given) {
-            Content::Log(speaker) => self.log(&key, name, speaker, head, content),
+            Content::Log(speaker) => {
+                let (ended, is_log) = self.log(&key, name, speaker, head, content);
+                if !is_log {
+                    self.all.tell(path, NO_LOG);
+                }
+                ended
+            }
             Content::Facts => self.facts(&key, path, head, content),
             Content::Journal => {
                 self.all.journals += 1;
@@ -200,11 +210,12 @@ impl Visitor for Members<'_, '_> {
 }
 
 impl Members<'_, '_> {
-    fn log(&mut self, key: &str, name: &str, speaker: &str, head: Vec<u8>, content: &mut dyn BufRead) -> io::Result<()> {
+    /// Reads a log to its end; false if none of its lines is a log's.
+    fn log(&mut self, key: &str, name: &str, speaker: &str, head: Vec<u8>, content: &mut dyn BufRead) -> (io::Result<()>, bool) {
         let mut reading = Reading::new(&self.all.zone, self.written_at, speaker);
         let Some(node) = self.all.node(key) else {
             self.all.tell(name, &format!("is of one more than {MAX_NODES} nodes and was not read"));
-            return Ok(());
+            return (Ok(()), true);
         };
         node.judge.begin_file(name);
         reading.feed(&head, &mut node.judge);
@@ -225,10 +236,8 @@ impl Members<'_, '_> {
             content.consume(read);
             self.all.progress.tell(self.name, self.budget.read(), self.size);
         };
-        if let Some(node) = self.all.nodes.get_mut(key) {
-            reading.end(&mut node.judge);
-        }
-        ended
+        let is_log = self.all.nodes.get_mut(key).is_none_or(|node| reading.end(&mut node.judge));
+        (ended, is_log)
     }
 
     fn facts(&mut self, key: &str, path: &str, mut text: Vec<u8>, content: &mut dyn BufRead) -> io::Result<()> {
@@ -247,7 +256,7 @@ impl Members<'_, '_> {
             }
         }
         if kind == FileKind::UnitStatus {
-            return self.log(key, name, "", text, &mut io::empty());
+            return self.log(key, name, "", text, &mut io::empty()).0;
         }
         Ok(())
     }
@@ -267,6 +276,7 @@ mod tests {
             all.stream(&format!("{node}/swaps"), swaps.as_bytes(), None, now, false);
         }
         assert_eq!(all.nodes.values().map(|node| node.files.len()).sum::<usize>(), 2);
-        assert_eq!(all.problems, ["c/swaps: is beyond the first 64 MiB of facts and was not kept"]);
+        let told: Vec<_> = all.problems.iter().map(|problem| (&*problem.what, &*problem.why)).collect();
+        assert_eq!(told, [("c/swaps", "is beyond the first 64 MiB of facts and was not kept")]);
     }
 }

@@ -12,10 +12,12 @@ use std::path::Path;
 use anyhow::Context;
 use jiff::Timestamp;
 use nodewhy_diagnosis::facts::{self, Facts};
+use nodewhy_diagnosis::model::Unknown;
 use nodewhy_diagnosis::render::{self, Style};
-use nodewhy_diagnosis::{Catalogue, Diagnosis, node};
+use nodewhy_diagnosis::{Catalogue, Diagnosis, Verdict, node};
 use serde::Serialize;
 
+use crate::bundle;
 use crate::output::{EXIT_NO_ANSWER, Output, exit_code};
 pub(crate) use args::AnalyzeArgs;
 use gather::{Gathered, Node};
@@ -45,8 +47,8 @@ pub(crate) fn run(request: &AnalyzeArgs, output: &Output) -> anyhow::Result<u8> 
             output.answer(&all, |style| all.nodes.iter().map(|one| words(one, style)).collect::<Vec<_>>().join("\n"))?;
         }
     }
-    for problem in &problems {
-        output.error(&anyhow::anyhow!("{problem}"));
+    for Unknown { what, why } in &problems {
+        output.error(&anyhow::anyhow!("{what}: {why}"));
     }
     Ok(if problems.is_empty() { code } else { EXIT_NO_ANSWER })
 }
@@ -58,11 +60,11 @@ pub fn of_bytes(name: &str, bytes: &[u8], now: Timestamp) -> (Vec<Diagnosis>, Ve
     gathered.stream(name, bytes, None, now, true);
     let problems = std::mem::take(&mut gathered.problems);
     let judged = nodes(gathered.nodes).into_iter().map(|(_, node)| judged(node, None, None, now).diagnosis);
-    (judged.collect(), problems)
+    (judged.collect(), problems.into_iter().map(|Unknown { what, why }| format!("{what}: {why}")).collect())
 }
 
 /// The nodes' diagnoses, and what of the input could not be read.
-fn analyze(catalogue: &Catalogue, request: &AnalyzeArgs, now: Timestamp) -> anyhow::Result<(Vec<Analysis>, Vec<String>)> {
+fn analyze(catalogue: &Catalogue, request: &AnalyzeArgs, now: Timestamp) -> anyhow::Result<(Vec<Analysis>, Vec<Unknown>)> {
     let given = request.facts.as_deref().map(|path| facts_from(path, now)).transpose()?;
     let mut gathered = Gathered::new(catalogue, request.timezone.clone(), now);
     for path in &request.files {
@@ -70,29 +72,51 @@ fn analyze(catalogue: &Catalogue, request: &AnalyzeArgs, now: Timestamp) -> anyh
     }
     let mut problems = std::mem::take(&mut gathered.problems);
     if gathered.problems_not_told > 0 {
-        problems.push(format!("{} further problems of this kind", gathered.problems_not_told));
+        problems.push(Unknown { what: "input".to_owned(), why: format!("{} further problems of this kind", gathered.problems_not_told) });
     }
     let bytes = gathered.bytes;
     if gathered.journals > 0 {
         let files = if gathered.journals == 1 { "a journal file is" } else { "journal files are" };
-        problems.push(format!(
+        let why = format!(
             "{files} in journald's own binary form and not read: `journalctl --file FILE > journal.log`, or `--directory DIR`, makes a log of it"
-        ));
+        );
+        problems.push(Unknown { what: "journal".to_owned(), why });
     }
     let nodes = nodes(gathered.nodes);
     if nodes.is_empty() {
         let names: Vec<_> = request.files.iter().map(|path| path.display().to_string()).collect();
         let none = format!("no log line in {} ({bytes} bytes): save one with `journalctl -b > FILE`", names.join(", "));
-        anyhow::bail!(if problems.is_empty() { none } else { problems.join("; ") });
+        let told: Vec<_> = problems.iter().map(|Unknown { what, why }| format!("{what}: {why}")).collect();
+        anyhow::bail!(if told.is_empty() { none } else { told.join("; ") });
     }
     let alone = nodes.len() == 1;
+    let keys: Vec<String> = nodes.iter().map(|(directory, _)| directory.clone()).collect();
     let analyses = nodes.into_iter().map(|(directory, node)| {
         // A bundle of several nodes names each by its directory, where the log does not.
         let by_directory = directory.rsplit('/').next().filter(|name| !name.is_empty() && node.judge.node().is_empty() && !alone);
         let name = request.node.as_deref().filter(|_| alone).or(by_directory);
-        judged(node, given.clone().filter(|_| alone), name, now)
+        let mut analysis = judged(node, given.clone().filter(|_| alone), name, now);
+        analysis.leave_open(problems.iter().filter(|problem| concerns(problem, &directory, &keys)));
+        analysis
     });
-    Ok((analyses.collect(), problems))
+    Ok((analyses.collect(), problems.clone()))
+}
+
+impl Analysis {
+    /// What was not read may have held anything: the node is not called healthy or only degraded.
+    fn leave_open<'a>(&mut self, problems: impl Iterator<Item = &'a Unknown>) {
+        let Diagnosis { unknown, verdict, .. } = &mut self.diagnosis;
+        unknown.extend(problems.cloned());
+        if !unknown.is_empty() && *verdict != Verdict::NotReady {
+            *verdict = Verdict::Unknown;
+        }
+    }
+}
+
+/// Whether what could not be read may be about the node of this directory: it lies there, or in no node's directory.
+fn concerns(problem: &Unknown, directory: &str, all: &[String]) -> bool {
+    let of = bundle::node_of(&problem.what);
+    of == directory || !all.iter().any(|other| other == of)
 }
 
 fn judged(node: Node<'_>, given: Option<Facts>, name: Option<&str>, now: Timestamp) -> Analysis {

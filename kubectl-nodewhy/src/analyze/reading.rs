@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nodewhy_diagnosis::catalogue::Sighting;
 use nodewhy_diagnosis::facts::Facts;
-use nodewhy_diagnosis::record::{LineParser, Lines, LogRecord, ParsedLine, Spoken, clip};
+use nodewhy_diagnosis::record::{LineParser, Lines, LogRecord, ParsedLine, Source, Spoken, clip};
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Mode, State, View, diagnose};
 use serde::Serialize;
 
@@ -65,8 +65,8 @@ impl Reading {
         lines.feed(bytes, |line| parser.each(line, |spoken| judge.take(&spoken)));
     }
 
-    /// The file's end, or where it became unreadable.
-    pub(super) fn end(mut self, judge: &mut Judge<'_>) {
+    /// The file's end, or where it became unreadable. False if lines were read and none of them is a log's.
+    pub(super) fn end(mut self, judge: &mut Judge<'_>) -> bool {
         let Self { lines, parser, zone } = &mut self;
         lines.finish(|line| parser.each(line, |spoken| judge.take(&spoken)));
         if let ParsedLine::Record(spoken) = parser.finish() {
@@ -81,6 +81,7 @@ impl Reading {
         if parser.guessed_zone() {
             stats.assumed_timezone = Some(zone_name(zone));
         }
+        judge.file_is_log || judge.file_records == 0
     }
 }
 
@@ -100,6 +101,9 @@ pub(super) struct Judge<'a> {
     node: String,
     /// What is being read: it speaks where a line does not say who did.
     file: String,
+    /// Records of that file, and whether one of them showed that it is a log: by its head, or because a sign knew it.
+    file_records: u64,
+    file_is_log: bool,
     /// The time of the last record that had one.
     clock: Option<Timestamp>,
     /// Sightings from before the first time in the log; true: in the last words of a kubelet.
@@ -119,6 +123,8 @@ impl<'a> Judge<'a> {
             wrapped: Wrapped::default(),
             node: String::new(),
             file: String::new(),
+            file_records: 0,
+            file_is_log: false,
             clock: None,
             early: Vec::new(),
             all: State::default(),
@@ -129,6 +135,7 @@ impl<'a> Judge<'a> {
     /// A file of this node begins.
     pub(super) fn begin_file(&mut self, name: &str) {
         clip(name, MAX_NAME).clone_into(&mut self.file);
+        (self.file_records, self.file_is_log) = (0, false);
         self.stats.files += 1;
     }
 
@@ -139,6 +146,8 @@ impl<'a> Judge<'a> {
 
     fn take(&mut self, spoken: &Spoken<'_>) {
         self.stats.records += 1;
+        self.file_records += 1;
+        self.file_is_log |= is_a_logs(spoken);
         if let Some(at) = spoken.record.at {
             self.tick(at);
         }
@@ -200,6 +209,7 @@ impl<'a> Judge<'a> {
             self.file.clone_into(&mut sighting.unit);
         }
         self.stats.sightings += 1;
+        self.file_is_log = true;
         if self.clock.is_some() {
             self.remember(&sighting, last_words);
         } else if self.early.len() < MAX_EARLY {
@@ -244,6 +254,21 @@ impl<'a> Judge<'a> {
         let outcome = diagnose(self.catalogue, &view, &self.all);
         (outcome.diagnosis, self.stats)
     }
+}
+
+/// Whether a line can only come from a log: it has a time, or a head that prose has not, or klog's pairs.
+fn is_a_logs(spoken: &Spoken<'_>) -> bool {
+    let record = &spoken.record;
+    let headed = spoken.headed && (spoken.pid.is_some() || record.klog.is_some() || record.source == Source::Kernel);
+    record.at.is_some() || headed || has_pairs(record.message)
+}
+
+/// `"Setting node annotation" node="n1"`: what is left of klog's structured lines when somebody cut their heads off.
+fn has_pairs(message: &str) -> bool {
+    let pairs = message.strip_prefix('"').and_then(|message| message.split_once("\" "));
+    pairs
+        .and_then(|(_, pairs)| pairs.split_once('='))
+        .is_some_and(|(key, _)| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// A message in which whoever saved it left runs of spaces (a terminal's wrapping, a table's cell) with single ones; `None` if there are

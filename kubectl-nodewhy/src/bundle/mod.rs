@@ -3,10 +3,12 @@
 //! Nothing is written to disk and nothing is held but the decoders' windows, whatever the input claims: depth, number of members and
 //! expansion are bounded. What cannot be read is told, and the rest is read all the same.
 
+mod broken;
 mod content;
 mod node;
 mod tar;
 mod zip;
+mod zstd;
 
 use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -15,8 +17,10 @@ use bzip2::read::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
+pub use broken::beginning;
 pub use content::{Content, content};
 pub use node::node_of;
+use zstd::Zstd;
 
 /// Archives lie in archives: a support bundle of bundles of compressed logs is four deep.
 const MAX_DEPTH: usize = 6;
@@ -116,10 +120,9 @@ struct Walk<'a> {
 }
 
 fn open(path: &str, input: &mut dyn BufRead, depth: usize, walk: &mut Walk<'_>) -> Result<(), Problem> {
-    let mut head = Vec::new();
-    (&mut *input).take(HEAD).read_to_end(&mut head)?;
+    let (head, rest) = beginning(input, HEAD);
     let kind = Kind::of(&head);
-    let mut whole = Cursor::new(head).chain(input);
+    let mut whole = Cursor::new(head).chain(rest);
     if kind != Kind::Plain && depth >= MAX_DEPTH {
         return Err(Problem::TooDeep);
     }
@@ -130,7 +133,7 @@ fn open(path: &str, input: &mut dyn BufRead, depth: usize, walk: &mut Walk<'_>) 
         Kind::Gzip => inner(path, expanded(&mut MultiGzDecoder::new(whole) as &mut dyn Read), depth, walk),
         Kind::Bzip2 => inner(path, expanded(&mut MultiBzDecoder::new(whole)), depth, walk),
         Kind::Xz => inner(path, expanded(&mut XzReader::new_mem_limit(whole, true, (MAX_WINDOW >> 10) as u32)), depth, walk),
-        Kind::Zstd => inner(path, expanded(&mut Zstd { input: whole, decoder: None }), depth, walk),
+        Kind::Zstd => inner(path, expanded(&mut Zstd::new(whole)), depth, walk),
         Kind::Tar => tar::members(&mut whole, &mut |name, content| {
             budget.member()?;
             member(path, name, content, depth, walk);
@@ -219,64 +222,6 @@ impl Read for Expanded<'_, '_> {
         let read = self.input.read(buffer)?;
         self.budget.expand(read as u64)?;
         Ok(read)
-    }
-}
-
-/// Frames of Zstandard one after the other (pzstd, journald and rotated logs write several), skippable ones passed over (RFC 8878, 3.1.2).
-struct Zstd<R: BufRead> {
-    input: R,
-    decoder: Option<Box<ruzstd::decoding::FrameDecoder>>,
-}
-
-impl<R: BufRead> Zstd<R> {
-    /// Begins the next frame; false at the end.
-    fn begin(&mut self) -> io::Result<bool> {
-        while !self.input.fill_buf()?.is_empty() {
-            let mut decoder = self.decoder.take().unwrap_or_else(|| {
-                let mut decoder = ruzstd::decoding::FrameDecoder::new();
-                decoder.set_max_window_size(MAX_WINDOW);
-                Box::new(decoder)
-            });
-            match decoder.reset(&mut self.input) {
-                Ok(()) => {
-                    self.decoder = Some(decoder);
-                    return Ok(true);
-                }
-                Err(ruzstd::decoding::errors::FrameDecoderError::ReadFrameHeaderError(
-                    ruzstd::decoding::errors::ReadFrameHeaderError::SkipFrame { length, .. },
-                )) => {
-                    io::copy(&mut (&mut self.input).take(length.into()), &mut io::sink())?;
-                }
-                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl<R: BufRead> Read for Zstd<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use ruzstd::decoding::BlockDecodingStrategy;
-        loop {
-            let Some(decoder) = &mut self.decoder else {
-                if self.begin()? {
-                    continue;
-                }
-                return Ok(0);
-            };
-            while decoder.can_collect() == 0 && !decoder.is_finished() {
-                let step = decoder.decode_blocks(&mut self.input, BlockDecodingStrategy::UptoBlocks(1));
-                step.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            }
-            let read = decoder.read(buffer)?;
-            if read > 0 || buffer.is_empty() {
-                return Ok(read);
-            }
-            if !self.begin()? {
-                self.decoder = None;
-                return Ok(0);
-            }
-        }
     }
 }
 
