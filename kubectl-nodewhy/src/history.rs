@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::client::Collector;
 use crate::output::Output;
+use crate::why;
 
 /// A cause present on the node over time. Field names are the JSON contract.
 #[derive(Debug, Serialize)]
@@ -86,6 +87,10 @@ pub(crate) async fn run(collector: &mut Collector, node: &str, open_only: bool, 
         if page_token.is_empty() {
             break;
         }
+    }
+    if cases.is_empty() {
+        // Nothing on record of a node that nobody has heard of is no answer.
+        why::known(collector, node).await?;
     }
     output.answer(&cases, |style| text(node, open_only, &cases, style))?;
     Ok(0)

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use nodewhy_diagnosis::Diagnosis;
 use nodewhy_diagnosis::render::{self, Style};
-use nodewhy_proto::v1::GetNodeRequest;
+use nodewhy_proto::v1::{GetNodeRequest, GetNodeResponse};
 use serde::Serialize;
 use tonic::Code;
 
@@ -21,15 +21,20 @@ struct Why {
     silent: bool,
 }
 
-pub(crate) async fn run(collector: &mut Collector, node: &str, output: &Output) -> anyhow::Result<u8> {
-    let answer = match collector.query.get_node(GetNodeRequest { node: node.to_owned() }).await {
-        Ok(answer) => answer.into_inner(),
+/// What the collector knows of the node; an error with what to do if it knows none of this name.
+pub(crate) async fn known(collector: &mut Collector, node: &str) -> anyhow::Result<GetNodeResponse> {
+    match collector.query.get_node(GetNodeRequest { node: node.to_owned() }).await {
+        Ok(answer) => Ok(answer.into_inner()),
         Err(status) if status.code() == Code::NotFound => bail!(
             "node {node}: the collector has never heard of it; `kubectl nodewhy nodes` lists those it knows. If the node exists, its agent \
              is not running or cannot reach the collector (systemctl status nodewhy-agent there)"
         ),
-        Err(status) => return Err(collector.refused(&format!("node {node}"), &status)),
-    };
+        Err(status) => Err(collector.refused(&format!("node {node}"), &status)),
+    }
+}
+
+pub(crate) async fn run(collector: &mut Collector, node: &str, output: &Output) -> anyhow::Result<u8> {
+    let answer = known(collector, node).await?;
     let diagnosis = answer.diagnosis.with_context(|| format!("node {node}: the collector's answer holds no diagnosis"))?;
     let diagnosis = nodewhy_wire::diagnosis_from_wire(diagnosis).with_context(|| format!("node {node}: the collector's answer"))?;
     let summary = Node::new(answer.summary.with_context(|| format!("node {node}: the collector's answer holds no summary"))?)?;

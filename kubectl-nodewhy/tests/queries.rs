@@ -85,9 +85,13 @@ fn exit_codes_tell_healthy_and_silent_nodes() {
 #[test]
 fn a_node_nobody_has_heard_of_is_an_error_with_what_to_do() {
     let server = serve(Fake::default());
-    let run = run(&server.url, &["why", "worker-9"]);
-    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
-    assert!(run.stderr.contains("worker-9") && run.stderr.contains("nodes"), "{}", run.stderr);
+    for args in [&["why", "worker-9"][..], &["history", "worker-9"], &["history", "worker-9", "--open", "-o", "json"]] {
+        let run = run(&server.url, args);
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{args:?}");
+        assert!(run.stderr.contains("worker-9") && run.stderr.contains("nodes"), "{args:?}: {}", run.stderr);
+    }
+    let none = run(&server.url, &["history", "worker-2"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, "node worker-2: no case on record.\n"), "{}", none.stderr);
 }
 
 #[test]
