@@ -99,7 +99,10 @@ fn causes_are_listed_and_explained() {
     let (code, page, _) = run(node.command(&["causes", "explain", "swap-enabled"]));
     assert!(code == Some(0) && page.contains("What it means") && page.contains("swapoff -a"), "{page}");
     let (code, _, error) = run(node.command(&["causes", "explain", "swap-on"]));
-    assert!(code == Some(3) && error.contains("did you mean ") && error.contains("swap-enabled"), "{error}");
+    assert!(code == Some(3) && error.contains("there is no cause `swap-on`. Did you mean ") && error.contains("swap-enabled"), "{error}");
+    assert!(error.contains("? `nodewhy-agent causes list` shows all."), "{error}");
+    let (_, _, error) = run(node.command(&["causes", "explain", "kublet-down"]));
+    assert!(error.contains("Did you mean kubelet-down"), "the nearest first: {error}");
 }
 
 #[test]
@@ -148,6 +151,10 @@ fn own_causes_are_tested_by_their_examples_and_stories() {
     std::fs::write(directory.join("stories/test-by-log.yaml"), story("nothing") + facts).unwrap();
     let (code, text, _) = run(node.command(&["causes", "test", directory.to_str().unwrap()]));
     assert!(code == Some(1) && text.contains("it happens: step 1: roots"), "{code:?} {text}");
+    let empty = node.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let (code, text, error) = run(node.command(&["causes", "test", empty.to_str().unwrap()]));
+    assert!(code == Some(3) && text.is_empty() && error.contains("nothing to try") && error.contains("empty"), "{code:?} {text} {error}");
     std::fs::write(directory.join("stories/test-by-log.yaml"), "stories: 7\n").unwrap();
     assert_eq!(run(node.command(&["causes", "test", directory.to_str().unwrap()])).0, Some(1));
 }

@@ -96,6 +96,18 @@ async fn logs_are_followed_over_rotations_and_plugins_open_and_close_their_condi
 }
 
 #[test]
+fn a_rule_is_explained_with_its_configuration_before_or_behind_the_code() {
+    let node = Node::new(None);
+    let directory = configured(&node);
+    let file = directory.to_str().unwrap();
+    for arguments in [["--npd-config", file, "npd-ntp-is-down"], ["npd-ntp-is-down", "--npd-config", file]] {
+        let output = node.command(&[&["causes", "explain"][..], &arguments].concat()).output().unwrap();
+        let (page, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(output.status.success() && page.contains("ntp"), "{arguments:?}: {page}{error}");
+    }
+}
+
+#[test]
 fn check_reads_the_logs_and_runs_the_plugins_once_and_waits_for_none_that_hangs() {
     let node = Node::new(None);
     JournalFile::system(&node.root()).kubelet("nothing of interest");

@@ -69,6 +69,14 @@ struct NpdArgs {
     npd_config: Vec<PathBuf>,
 }
 
+/// The same where something follows it: each option names one, so that it cannot take what follows for another.
+#[derive(Debug, Args)]
+struct OneNpdArg {
+    /// node-problem-detector configuration to use as well: a file, or a directory of *.json; several with commas or given again
+    #[arg(long, value_name = "FILE", value_delimiter = ',', action = clap::ArgAction::Append)]
+    npd_config: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Look at everything once, now, and say what is wrong

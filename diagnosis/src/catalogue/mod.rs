@@ -4,6 +4,7 @@
 mod expr;
 mod load;
 mod matcher;
+mod near;
 mod template;
 
 use std::collections::BTreeSet;

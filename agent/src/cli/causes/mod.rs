@@ -11,7 +11,7 @@ use nodewhy_diagnosis::model::{Layer, Severity};
 use nodewhy_diagnosis::page;
 use serde::Serialize;
 
-use super::{NpdArgs, Output, exit, output};
+use super::{NpdArgs, OneNpdArg, Output, exit, output};
 use crate::catalogue::{Loaded, Origin, Shelf};
 use crate::config::Config;
 
@@ -32,7 +32,7 @@ pub(super) enum CausesCommand {
         /// Its code, as `list` shows it
         code: String,
         #[command(flatten)]
-        npd: NpdArgs,
+        npd: OneNpdArg,
     },
     /// Check cause files: form, expressions, patterns, and how they go with the built-in causes
     #[command(after_help = LINT_EXAMPLES)]
@@ -88,12 +88,13 @@ A file of stories tells what happens on a healthy node, step by step, and what h
         - lasting: 600s
           shows: absent
 
-Exit codes: 0 all is as told, 1 an example or a story is not, 3 a file cannot be used, 64 usage.";
+Exit codes: 0 all is as told, 1 an example or a story is not, 3 a file cannot be used or there is nothing to try, 64 usage.";
 
 impl CausesCommand {
     pub(super) fn npd_configs(&self) -> &[PathBuf] {
         match self {
-            Self::List { npd, .. } | Self::Explain { npd, .. } => &npd.npd_config,
+            Self::List { npd, .. } => &npd.npd_config,
+            Self::Explain { npd, .. } => &npd.npd_config,
             Self::Lint { .. } | Self::Test { .. } => &[],
         }
     }
@@ -167,9 +168,9 @@ fn explain(config: &Config, code: &str) -> anyhow::Result<u8> {
     let loaded = load(config);
     let catalogue = &loaded.catalogue;
     let Some(cause) = catalogue.cause(code) else {
-        let near: Vec<&str> = catalogue.causes().iter().map(|cause| cause.code.as_str()).filter(|other| alike(other, code)).collect();
-        let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) };
-        bail!("there is no cause `{code}`{hint} `nodewhy-agent causes list` shows all");
+        let near = catalogue.codes_near(code);
+        let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(" or ")) };
+        bail!("there is no cause `{code}`.{hint} `nodewhy-agent causes list` shows all.");
     };
     let mut text = page::terminal(&page::page(cause, catalogue), output::style());
     let origin = loaded.origin(code);
@@ -184,10 +185,6 @@ fn load(config: &Config) -> Loaded {
     let loaded = Shelf::open(config).load();
     loaded.refused.iter().for_each(|why| output::note(&format!("refused: {why}")));
     loaded
-}
-
-fn alike(one: &str, other: &str) -> bool {
-    one.split('-').any(|word| other.split('-').any(|part| part.len() > 2 && part == word))
 }
 
 fn word<T: Serialize>(value: &T) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use nodewhy_diagnosis::story::{Node, Stories, examples};
 use serde::Serialize;
 
@@ -33,6 +33,10 @@ pub(super) fn test(paths: &[PathBuf], format: Output) -> anyhow::Result<u8> {
     let (loaded, more) = catalogue::lint(&causes);
     refused.extend(more);
     refused.iter().for_each(|why| output::note(&why.to_string()));
+    if refused.is_empty() && stories.is_empty() && loaded.origins.is_empty() {
+        let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        bail!("{}: nothing to try: no cause file (*.yaml) and no stories are there", named.join(", "));
+    }
     let mut tried: Vec<Tried> = loaded.origins.iter().map(|(code, origin)| of_examples(&loaded, code, &origin.file)).collect();
     tried.extend(stories.iter().map(|(file, text)| of_stories(&loaded, file, text)));
     output::value(&tried, format, || tried.iter().map(words).collect())?;

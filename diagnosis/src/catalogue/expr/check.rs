@@ -4,6 +4,7 @@ use ::cel::common::ast::operators as op;
 use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr as Ast, LiteralValue, SelectExpr};
 use ::cel::parser::Expression;
 
+use super::super::near::distance;
 use super::ty::Ty;
 use super::{ExprError, Variables};
 use crate::facts::{FactId, schema};
@@ -322,19 +323,4 @@ fn function(name: &str, target: Option<Ty>, arguments: &[Ty]) -> Result<Ty, Expr
 fn nearest(path: &str) -> Option<&'static str> {
     let best = schema::ALL.iter().map(|entry| (distance(path, entry.path), entry.path)).min()?;
     (best.0 <= 3.max(path.len() / 5)).then_some(best.1)
-}
-
-/// Levenshtein's distance.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.bytes().enumerate() {
-            let substituted = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
