@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod cli;
 pub mod config;
+pub mod correlate;
 pub mod fleet;
 pub mod ingest;
 pub mod message;

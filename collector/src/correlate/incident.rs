@@ -1,0 +1,170 @@
+//! An incident: cases that are one event.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use nodewhy_diagnosis::model::{Layer, PresentCause, Severity};
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::Mark;
+use crate::message::{Kind, Shared};
+use crate::tell::Told;
+
+/// A case that opens again within this time makes its incident open again.
+pub(super) const AGAIN: SignedDuration = SignedDuration::from_mins(10);
+/// Opened so often within [`AGAIN`] (the first time not counted), it is flapping ...
+const FLAPPING: usize = 2;
+/// ... and over only after so much quiet.
+pub(super) const QUIET: SignedDuration = SignedDuration::from_mins(5);
+
+/// Which case: node, and identity within it.
+pub type CaseKey = (Arc<str>, Arc<str>);
+
+/// A case in an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// Its cause.
+    pub code: Arc<str>,
+    /// The worst of the cause and of what it explains.
+    pub severity: Severity,
+    /// When the case opened.
+    pub opened_at: Timestamp,
+}
+
+/// See the module. What is not skipped is kept as JSON; members are rows of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Incident {
+    /// Its identity, for ever.
+    pub id: String,
+    /// What makes it one.
+    pub kind: Kind,
+    /// Causes of this family.
+    pub family: String,
+    /// What its nodes share.
+    pub shared: Option<Shared>,
+    /// The same, to tell whether a further node has it.
+    pub mark: Option<Mark>,
+    /// The first node, and its cause as told last.
+    pub first: (String, PresentCause),
+    /// Open cases.
+    #[serde(skip)]
+    pub members: BTreeMap<CaseKey, Joined>,
+    /// Nodes that it ever was on.
+    #[serde(skip)]
+    pub ever: BTreeSet<Arc<str>>,
+    /// The worst it has been since it opened.
+    pub worst: Severity,
+    /// The most nodes it has been on.
+    pub peak: u32,
+    /// When it opened, the last time.
+    pub opened_at: Timestamp,
+    /// Times at which it opened again, those of the last [`AGAIN`].
+    pub again: Vec<Timestamp>,
+    /// When its last case closed and what ended that.
+    pub ended: Option<(Timestamp, String)>,
+    /// When it was over.
+    pub closed_at: Option<Timestamp>,
+    /// What was decided of what it is part of: from then on it may be told.
+    pub wait_until: Option<Timestamp>,
+    /// It opened together with this greater incident, and is told when that is over.
+    pub held_by: Option<String>,
+    /// It became part of this one.
+    pub merged_into: Option<String>,
+    /// What was said last to each hook.
+    pub told: BTreeMap<Arc<str>, Told>,
+}
+
+impl Incident {
+    /// Alone, with its first case.
+    pub(super) fn new(id: String, family: &str, node: &str, cause: &PresentCause, severity: Severity, now: Timestamp) -> Self {
+        Self {
+            id,
+            kind: Kind::Node,
+            family: family.to_owned(),
+            shared: None,
+            mark: None,
+            first: (node.to_owned(), cause.clone()),
+            members: BTreeMap::new(),
+            ever: BTreeSet::new(),
+            worst: severity,
+            peak: 0,
+            opened_at: now,
+            again: Vec::new(),
+            ended: None,
+            closed_at: None,
+            wait_until: None,
+            held_by: None,
+            merged_into: None,
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// A case is of it from now on.
+    pub(super) fn join(&mut self, key: CaseKey, joined: Joined) {
+        self.worst = self.worst.max(joined.severity);
+        self.ever.insert(key.0.clone());
+        self.members.insert(key, joined);
+        self.peak = self.peak.max(self.node_count());
+        self.ended = None;
+    }
+
+    /// Nodes that have an open case of it.
+    pub fn nodes(&self) -> BTreeSet<&Arc<str>> {
+        self.members.keys().map(|(node, _)| node).collect()
+    }
+
+    /// How many those are.
+    pub fn node_count(&self) -> u32 {
+        u32::try_from(self.nodes().len()).unwrap_or(u32::MAX)
+    }
+
+    /// It has open cases, or may have some again in a moment.
+    pub fn is_open(&self) -> bool {
+        self.closed_at.is_none() && self.merged_into.is_none()
+    }
+
+    /// It comes and goes.
+    pub fn is_flapping(&self) -> bool {
+        self.again.len() >= FLAPPING
+    }
+
+    /// Of several nodes.
+    pub fn is_group(&self) -> bool {
+        self.kind != Kind::Node
+    }
+
+    /// Nothing more is waited for: it is what it is.
+    pub(super) fn is_settled(&self, now: Timestamp) -> bool {
+        self.wait_until.is_none_or(|until| until <= now) || !self.told.is_empty()
+    }
+
+    /// Of the cause.
+    pub fn layer(&self) -> Layer {
+        self.first.1.layer
+    }
+
+    /// It opens again: a case of it came back.
+    pub(super) fn open_again(&mut self, now: Timestamp) {
+        if self.closed_at.take().is_none() && self.ended.is_none() {
+            return;
+        }
+        self.again.retain(|at| now.duration_since(*at) <= AGAIN);
+        self.again.push(now);
+        self.opened_at = now;
+        (self.ended, self.merged_into) = (None, None);
+    }
+
+    /// Its last case has closed: over now, or after a while of quiet.
+    pub(super) fn end_if_quiet(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let (at, _) = self.ended.as_ref().filter(|_| self.members.is_empty() && self.closed_at.is_none())?;
+        self.again.retain(|again| now.duration_since(*again) <= AGAIN);
+        let quiet_at = at.checked_add(QUIET).unwrap_or(Timestamp::MAX);
+        if self.is_flapping() && now < quiet_at {
+            return Some(quiet_at);
+        }
+        self.closed_at = Some(if self.is_flapping() { now } else { (*at).min(now) });
+        None
+    }
+}
