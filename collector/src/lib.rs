@@ -8,6 +8,7 @@ pub mod correlate;
 pub mod fleet;
 pub mod ingest;
 pub mod message;
+pub mod policy;
 pub mod presence;
 pub mod query;
 pub mod server;

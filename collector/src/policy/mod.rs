@@ -1,0 +1,3 @@
+//! `alerts.yaml`: whom to tell what.
+
+pub mod hooks;
