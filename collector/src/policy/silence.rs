@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Glob;
-use super::matching::{Match, Subject};
+use super::matching::Match;
 
 /// A silence lasts so long at most.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -94,17 +94,6 @@ impl Silences {
     pub fn all(&self) -> &[Silence] {
         &self.0
     }
-
-    /// One that is in force and about this.
-    pub fn about(&self, subject: &Subject<'_>, now: Timestamp) -> Option<&Silence> {
-        self.0.iter().find(|silence| silence.active(now) && silence.matches.fits(subject))
-    }
-
-    /// When time alone may change that, after `now`.
-    pub fn next_change(&self, subject: &Subject<'_>, now: Timestamp) -> Option<Timestamp> {
-        let changes = self.0.iter().filter(|silence| now < silence.ends_at && silence.matches.fits(subject));
-        changes.filter_map(|silence| silence.next_change(now)).min()
-    }
 }
 
 /// Reads `key=value` words: `node=edge-*`, `cause=swap-enabled`, `severity=warning`, `layer=kubelet`, `kind=node`, `label.zone=eu-1a`.
@@ -139,12 +128,7 @@ pub fn parse_matchers<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use nodewhy_diagnosis::model::{Layer, Severity};
-
     use super::*;
-    use crate::message::Kind;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).expect("a time")
@@ -209,17 +193,9 @@ mod tests {
 
     #[test]
     fn it_is_in_force_from_its_begin_until_before_its_end() {
-        let labels = BTreeMap::new();
-        let subject =
-            |node| Subject { kind: Kind::Node, layer: Layer::Time, severity: Severity::Info, code: "clock-skew", node, labels: &labels };
-        let all = Silences::new(vec![silence(&["node=a"], 10, 20)]);
-        let told: Vec<_> = [9, 10, 19, 20].into_iter().map(|second| all.about(&subject("a"), at(second)).is_some()).collect();
-        assert_eq!(told, [false, true, true, false]);
-        assert!(all.about(&subject("b"), at(15)).is_none());
-        assert_eq!(all.next_change(&subject("a"), at(0)), Some(at(10)));
-        assert_eq!(all.next_change(&subject("a"), at(10)), Some(at(20)));
-        assert_eq!(all.next_change(&subject("a"), at(20)), None);
-        assert_eq!(all.next_change(&subject("b"), at(0)), None);
+        let one = silence(&["node=a"], 10, 20);
+        let states: Vec<_> = [9, 10, 19, 20].into_iter().map(|second| (one.active(at(second)), one.next_change(at(second)))).collect();
+        assert_eq!(states, [(false, Some(at(10))), (true, Some(at(20))), (true, Some(at(20))), (false, None)]);
     }
 
     #[test]

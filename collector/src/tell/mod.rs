@@ -1,13 +1,25 @@
 //! What is to be said to whom now. Pure: from an incident as it stands, what was said last, the policy and the silences.
+//!
+//! Called whenever an incident changed, whenever policy or silences did, and at [`Tell::wake_at`]: in between nothing would be said.
+
+mod due;
+mod ending;
+mod quiet;
+mod rates;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nodewhy_diagnosis::model::{Layer, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Event, Kind};
+use crate::policy::{Policy, Silences};
+
+pub use quiet::{Cover, Quiet};
+pub use rates::Rates;
 
 /// A node's case in an incident.
 #[derive(Debug, Clone, Copy)]
@@ -73,3 +85,93 @@ pub struct Tell {
     /// When time alone will change the answer.
     pub wake_at: Option<Timestamp>,
 }
+
+impl Tell {
+    /// Time alone may change something then.
+    fn wake(&mut self, at: Option<Timestamp>) {
+        self.wake_at = self.wake_at.into_iter().chain(at).min();
+    }
+}
+
+/// When something is to be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Now(Event),
+    At(Timestamp),
+    Never,
+}
+
+/// What is to be said about an incident now. `told` is what was said of it to each hook (also to hooks that are no more), `rates` is of all
+/// incidents together.
+///
+/// A hook gets one message at a time at most, and never one about something that it was told already.
+pub fn tell(
+    policy: &Policy,
+    silences: &Silences,
+    rates: &mut Rates,
+    standing: &Standing<'_>,
+    told: &mut BTreeMap<Arc<str>, Told>,
+    now: Timestamp,
+) -> Tell {
+    let mut say = Say { policy, rates, told, now, tell: Tell::default() };
+    if standing.merged_into.is_some() || standing.closed_at.is_some() {
+        ending::tell(&mut say, standing);
+    } else {
+        due::tell(&mut say, silences, standing);
+    }
+    say.tell
+}
+
+/// What is said, while it is being said.
+struct Say<'a> {
+    policy: &'a Policy,
+    rates: &'a mut Rates,
+    told: &'a mut BTreeMap<Arc<str>, Told>,
+    now: Timestamp,
+    tell: Tell,
+}
+
+/// What is kept of what is said.
+#[derive(Debug, Clone, Copy)]
+struct View {
+    severity: Severity,
+    nodes: u32,
+    explained: bool,
+}
+
+impl Say<'_> {
+    /// Says it, if it is time and there is room; gives whether it was said.
+    fn due(&mut self, hook: &Arc<str>, due: Due, view: View) -> bool {
+        match due {
+            Due::Never => {}
+            Due::At(at) => self.tell.wake(Some(at)),
+            Due::Now(event) => match self.rates.take(hook, self.policy.rate_cap, self.now) {
+                Err(free_at) => self.tell.wake(Some(free_at)),
+                Ok(()) => {
+                    let View { severity, nodes, explained } = view;
+                    let number = self.told.get(hook).map_or(0, |told| told.number).saturating_add(1);
+                    self.told.insert(hook.clone(), Told { event, at: self.now, severity, nodes, explained, number });
+                    self.tell.messages.push((hook.clone(), event));
+                    return true;
+                }
+            },
+        }
+        false
+    }
+}
+
+impl Due {
+    /// Once so much time has passed since then. No time at all has always passed, also after the clock was set back.
+    fn once(since: Timestamp, delay: Duration, event: Event, now: Timestamp) -> Self {
+        let at = after(since, delay);
+        if delay.is_zero() || at <= now { Self::Now(event) } else { Self::At(at) }
+    }
+}
+
+/// Later by so much; times beyond all reckoning are the last there is.
+fn after(at: Timestamp, time: Duration) -> Timestamp {
+    at.checked_add(time).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

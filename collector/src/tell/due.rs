@@ -1,0 +1,68 @@
+//! What is to be said of an incident that is open.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::quiet::{Quiet, about};
+use super::{Due, Event, Member, Say, Standing, Told, View};
+use crate::policy::{Route, Silences};
+
+/// What is shared is told so long after the last message, at the soonest.
+const EXPLAIN: Duration = Duration::from_secs(10);
+
+pub(super) fn tell(say: &mut Say<'_>, silences: &Silences, standing: &Standing<'_>) {
+    let now = say.now;
+    if let Some(until) = standing.wait_until.filter(|until| *until > now) {
+        say.tell.wake(Some(until));
+        return;
+    }
+    let quiet = Quiet::at(say.policy, silences, now);
+    say.tell.wake(quiet.next_change(standing));
+    let members = quiet.effective(standing);
+    let Some(severity) = members.iter().map(|member| member.severity).max() else { return };
+    let view = View { severity, nodes: nodes(&members), explained: standing.explained };
+    let policy = say.policy;
+    let mut asked = BTreeSet::new();
+    for route in policy.taken(|matches| about(matches, standing, &members, severity)) {
+        for hook in &route.hooks {
+            // Of several routes to a hook, the first says how it is told.
+            if !asked.insert(hook) {
+                continue;
+            }
+            let next = |say: &Say<'_>| due(say.told.get(hook), route, standing.opened_at, view, now);
+            let first = next(say);
+            if say.due(hook, first, view)
+                && let Due::At(again) = next(say)
+            {
+                say.tell.wake(Some(again));
+            }
+        }
+    }
+}
+
+fn nodes(members: &[Member<'_>]) -> u32 {
+    let names: BTreeSet<&str> = members.iter().map(|member| member.node).collect();
+    u32::try_from(names.len()).unwrap_or(u32::MAX)
+}
+
+fn due(told: Option<&Told>, route: &Route, opened_at: Timestamp, view: View, now: Timestamp) -> Due {
+    let Some(told) = told.filter(|told| told.event != Event::Resolved) else {
+        return Due::once(opened_at, route.held_for, Event::Opened, now);
+    };
+    if view.severity > told.severity {
+        return Due::Now(Event::Updated);
+    }
+    let explained = (view.explained && !told.explained).then_some(EXPLAIN);
+    let doubled = (view.nodes >= told.nodes.saturating_mul(2)).then_some(route.update);
+    let update = explained.into_iter().chain(doubled).min().map(|delay| Due::once(told.at, delay, Event::Updated, now));
+    let repeat = route.repeat.map(|delay| Due::once(told.at, delay, Event::Repeated, now));
+    match (update, repeat) {
+        // What is new goes before what is not, once both are due.
+        (Some(Due::At(update)), Some(Due::At(repeat))) => Due::At(update.min(repeat)),
+        (Some(Due::At(_)), Some(repeat)) => repeat,
+        (Some(update), _) => update,
+        (None, repeat) => repeat.unwrap_or(Due::Never),
+    }
+}
