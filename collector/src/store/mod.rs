@@ -2,12 +2,14 @@
 //! their own (WAL: neither waits for the other).
 
 mod cases;
+mod letters;
 mod nodes;
 mod outbox;
 mod prune;
 mod readers;
 mod schema;
 mod silent;
+mod standing;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -20,10 +22,12 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub(crate) use cases::decode_cause;
 pub use cases::{CasePage, StoredCase, StoredEvent};
+pub use letters::{Backlog, DEAD_FOR, Letter, MAX_DEAD, MAX_LETTERS, Which, push};
 pub use nodes::{NewReport, Node, Refused, Seen, Taken};
 pub use outbox::{Due, MAX_WAITING, OpenAlert};
 pub use prune::{Keep, Pruned};
 use readers::Readers;
+pub use standing::{OVER_FOR, StandingAlert};
 use writer::{Job, Typed, Writer};
 
 /// Jobs that may wait; senders wait beyond.

@@ -42,8 +42,8 @@ pub struct OpenAlert {
 
 /// Number of the newest message.
 pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
-    let mut select = connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")?;
-    Ok(select.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+    let mut select = connection.prepare_cached("SELECT coalesce(sum(seq), 0) FROM sqlite_sequence WHERE name IN ('outbox', 'letters')")?;
+    select.query_row([], |row| row.get(0))
 }
 
 impl Store {

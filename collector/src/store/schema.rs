@@ -66,6 +66,27 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_due ON outbox (hook, due_us, id);
 CREATE INDEX outbox_of_case ON outbox (hook, node, case_id, id);
+
+CREATE TABLE letters (
+    -- Never used twice: who waits for messages hears of a greater one.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    hook TEXT NOT NULL, key TEXT NOT NULL, incident TEXT NOT NULL,
+    -- Place among the messages about the incident to this hook.
+    number INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    created_us INTEGER NOT NULL, due_us INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, error TEXT,
+    -- Since when the hook refuses it, and when it was given up.
+    refused_us INTEGER, dead_us INTEGER
+) STRICT;
+CREATE INDEX letters_due ON letters (hook, due_us, id) WHERE dead_us IS NULL;
+CREATE INDEX letters_of_incident ON letters (hook, incident, number, id) WHERE dead_us IS NULL;
+CREATE INDEX letters_dead ON letters (hook, incident, number, dead_us) WHERE dead_us IS NOT NULL;
+
+-- How incidents stand with hooks that forget.
+CREATE TABLE standing (
+    hook TEXT NOT NULL, incident TEXT NOT NULL, number INTEGER NOT NULL, labels TEXT NOT NULL, message TEXT NOT NULL, resolved_us INTEGER,
+    PRIMARY KEY (hook, incident)
+) STRICT, WITHOUT ROWID;
 "];
 
 /// Sets the connection up, looks whether the file is sound, and brings the tables up to date.

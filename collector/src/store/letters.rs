@@ -1,0 +1,294 @@
+//! The outbox: messages to hooks, from the transaction that made them until the hook has taken them. What is given up is a dead letter,
+//! which is kept and can be sent again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Store, StoreError, micros, time};
+use crate::message::Message;
+
+/// Messages that may wait for one hook. Beyond it the oldest become dead letters.
+pub const MAX_LETTERS: u32 = 10_000;
+/// Dead letters that are kept.
+pub const MAX_DEAD: u32 = 10_000;
+/// How long dead letters are kept.
+pub const DEAD_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// A message that waits for a hook, or was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Its number.
+    pub id: i64,
+    /// The hook.
+    pub hook: String,
+    /// Idempotency key: the same for every attempt.
+    pub key: String,
+    /// The incident.
+    pub incident: String,
+    /// The message, JSON.
+    pub message: String,
+    /// Attempts that were counted: a hook that nobody answers at is tried without counting.
+    pub attempts: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is tried next.
+    pub due_at: Timestamp,
+    /// What the hook said last.
+    pub error: Option<String>,
+    /// Since when the hook has refused it.
+    pub refused_since: Option<Timestamp>,
+    /// When it was given up.
+    pub dead_at: Option<Timestamp>,
+}
+
+/// What waits for a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    /// The hook.
+    pub hook: String,
+    /// How many messages.
+    pub waiting: u64,
+    /// When the oldest was made.
+    pub oldest: Option<Timestamp>,
+    /// How many dead letters it has.
+    pub dead: u64,
+}
+
+/// Which letters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    /// Of this hook alone.
+    pub hook: Option<String>,
+    /// With this key alone.
+    pub key: Option<String>,
+}
+
+const COLUMNS: &str = "id, hook, key, incident, message, attempts, created_us, due_us, error, refused_us, dead_us";
+/// A letter before it of the same incident.
+const FIRST: &str = "NOT EXISTS (SELECT 1 FROM letters AS p WHERE p.hook = o.hook AND p.incident = o.incident AND p.dead_us IS NULL
+     AND (p.number, p.id) < (o.number, o.id))";
+
+fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
+    Ok(Letter {
+        id: row.get(0)?,
+        hook: row.get(1)?,
+        key: row.get(2)?,
+        incident: row.get(3)?,
+        message: row.get(4)?,
+        attempts: row.get(5)?,
+        created_at: time(row.get(6)?),
+        due_at: time(row.get(7)?),
+        error: row.get(8)?,
+        refused_since: row.get::<_, Option<i64>>(9)?.map(time),
+        dead_at: row.get::<_, Option<i64>>(10)?.map(time),
+    })
+}
+
+/// Puts a message for a hook into the outbox, within the transaction that made it.
+///
+/// # Errors
+/// Those of SQLite, and a message that is no JSON.
+pub fn push(connection: &Connection, hook: &str, message: &Message) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(message).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO letters (hook, key, incident, number, message, created_us, due_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        )?
+        .execute(params![hook, message.key, message.incident, message.number, text, micros(message.at)])?;
+    Ok(())
+}
+
+impl Store {
+    /// The next message for a hook that is due and has none of the same incident before it; those never tried first, so that none waits
+    /// for the pauses of others.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due_letter(&self, hook: Arc<str>, now: Timestamp) -> Result<Option<Letter>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM letters AS o WHERE hook = ?1 AND dead_us IS NULL AND due_us <= ?2 AND {FIRST}
+                 ORDER BY attempts > 0, due_us, id LIMIT 1"
+            ))?;
+            select.query_row(params![hook, micros(now)], letter).optional()
+        })
+        .await
+    }
+
+    /// When the next message of a hook, with none of the same incident before it, is due.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn next_letter_at(&self, hook: Arc<str>) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection
+                .prepare_cached(&format!("SELECT min(due_us) FROM letters AS o WHERE hook = ?1 AND dead_us IS NULL AND {FIRST}"))?;
+            Ok(select.query_row([hook], |row| row.get::<_, Option<i64>>(0))?.map(time))
+        })
+        .await
+    }
+
+    /// The hook has taken a message. `standing` is how the incident stands with it now, for a hook that has to be told again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn letter_taken(&self, id: i64, standing: Option<super::StandingAlert>) -> Result<(), StoreError> {
+        self.write(None, move |connection| {
+            connection.prepare_cached("DELETE FROM letters WHERE id = ?1")?.execute([id])?;
+            standing.map_or(Ok(()), |standing| standing.keep(connection))
+        })
+        .await
+    }
+
+    /// The hook did not take a message: not before `pause` is over again. `refused`: it does not want it at all.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn letter_refused(&self, id: i64, error: String, refused: bool, pause: Duration, now: Timestamp) -> Result<(), StoreError> {
+        self.write(None, move |connection| {
+            let due = now.checked_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX);
+            connection
+                .prepare_cached(
+                    "UPDATE letters SET attempts = attempts + 1, error = ?2, due_us = ?3,
+                         refused_us = CASE WHEN ?4 THEN coalesce(refused_us, ?5) ELSE refused_us END WHERE id = ?1",
+                )?
+                .execute(params![id, error, micros(due), refused, micros(now)])
+                .map(drop)
+        })
+        .await
+    }
+
+    /// Gives a message up: a dead letter, behind which nothing waits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bury_letter(&self, id: i64, error: String, now: Timestamp) -> Result<(), StoreError> {
+        self.write(None, move |connection| {
+            connection
+                .prepare_cached("UPDATE letters SET attempts = attempts + 1, error = ?2, dead_us = ?3 WHERE id = ?1")?
+                .execute(params![id, error, micros(now)])?;
+            forget_ends(connection)
+        })
+        .await
+    }
+
+    /// Brings dead letters back; gives how many. They are sent at once, and as new ones.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn resend_letters(&self, which: Which, now: Timestamp) -> Result<usize, StoreError> {
+        self.write(None, move |connection| {
+            // New numbers: those who wait for messages hear of it.
+            let back = connection.execute(
+                "INSERT INTO letters (hook, key, incident, number, message, created_us, due_us)
+                 SELECT hook, key, incident, number, message, created_us, ?3 FROM letters
+                 WHERE dead_us IS NOT NULL AND hook = coalesce(?1, hook) AND key = coalesce(?2, key) ORDER BY id",
+                params![which.hook, which.key, micros(now)],
+            )?;
+            connection.execute(
+                "DELETE FROM letters WHERE dead_us IS NOT NULL AND hook = coalesce(?1, hook) AND key = coalesce(?2, key)",
+                params![which.hook, which.key],
+            )?;
+            Ok(back)
+        })
+        .await
+    }
+
+    /// Letters that wait, or dead ones (the newest first).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn letters(&self, which: Which, dead: bool, limit: u32) -> Result<Vec<Letter>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM letters WHERE (dead_us IS NOT NULL) = ?1 AND hook = coalesce(?2, hook) AND key = coalesce(?3, key)
+                 ORDER BY CASE WHEN ?1 THEN -dead_us ELSE id END, id LIMIT ?4"
+            ))?;
+            select.query_map(params![dead, which.hook, which.key, limit], letter)?.collect()
+        })
+        .await
+    }
+
+    /// What waits for each hook that has something waiting or dead.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn letter_backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT hook, count(*) FILTER (WHERE dead_us IS NULL), min(created_us) FILTER (WHERE dead_us IS NULL),
+                     count(*) FILTER (WHERE dead_us IS NOT NULL) FROM letters GROUP BY hook",
+            )?;
+            let rows = select.query_map([], |row| {
+                let oldest = row.get::<_, Option<i64>>(2)?.map(time);
+                let count = |n: i64| u64::try_from(n).unwrap_or_default();
+                Ok(Backlog { hook: row.get(0)?, waiting: count(row.get(1)?), oldest, dead: count(row.get(3)?) })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Keeps the outbox within its bounds: what waits for hooks that are not configured any more, and what is over [`MAX_LETTERS`] of the
+    /// others, becomes dead letters; dead ones that are too old or too many go. Gives how many died, hook by hook, and how many went.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tidy_letters(&self, hooks: Arc<[Arc<str>]>, now: Timestamp) -> Result<(Vec<(String, u64)>, usize), StoreError> {
+        self.write(None, move |connection| {
+            let known = serde_json::to_string(&*hooks.iter().map(|hook| &**hook).collect::<Vec<_>>()).unwrap_or_default();
+            let mut died = unknown(connection, &known, now)?;
+            for hook in hooks.iter() {
+                let many = connection.execute(
+                    "UPDATE letters SET dead_us = ?3, error = ?4 WHERE hook = ?1 AND dead_us IS NULL AND id <=
+                         (SELECT id FROM letters WHERE hook = ?1 AND dead_us IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                    params![hook, MAX_LETTERS, micros(now), format!("more than {MAX_LETTERS} messages waited for the hook")],
+                )?;
+                if many > 0 {
+                    died.push((hook.to_string(), many as u64));
+                }
+            }
+            let before = micros(now.checked_sub(DEAD_FOR).unwrap_or(Timestamp::MIN));
+            let gone = connection.execute(
+                "DELETE FROM letters WHERE dead_us IS NOT NULL AND (dead_us < ?1 OR id <=
+                     (SELECT id FROM letters WHERE dead_us IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?2))",
+                params![before, MAX_DEAD],
+            )?;
+            forget_ends(connection)?;
+            super::standing::tidy(connection, &known, now)?;
+            Ok((died, gone))
+        })
+        .await
+    }
+}
+
+/// What waits for hooks that are not configured any more.
+fn unknown(connection: &Connection, known: &str, now: Timestamp) -> rusqlite::Result<Vec<(String, u64)>> {
+    let mut died = Vec::new();
+    let mut update = connection.prepare_cached(
+        "UPDATE letters SET dead_us = ?2, error = 'the hook is not configured any more'
+         WHERE dead_us IS NULL AND hook NOT IN (SELECT value FROM json_each(?1)) RETURNING hook",
+    )?;
+    let hooks: Vec<String> = update.query_map(params![known, micros(now)], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    for hook in hooks {
+        match died.iter_mut().find(|(name, _)| *name == hook) {
+            Some((_, many)) => *many += 1,
+            None => died.push((hook, 1)),
+        }
+    }
+    Ok(died)
+}
+
+/// An alert whose end was given up is not told as open again and again.
+fn forget_ends(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM standing AS s WHERE EXISTS (SELECT 1 FROM letters AS l WHERE l.dead_us IS NOT NULL AND l.hook = s.hook
+                 AND l.incident = s.incident AND l.number > s.number AND json_extract(l.message, '$.event') = 'resolved')",
+        )?
+        .execute([])
+        .map(drop)
+}
