@@ -157,8 +157,8 @@ impl Catalogue {
             }
         };
         let causes: Vec<Cause> = causes.into_iter().map(|(_, cause)| cause).collect();
-        let reach = cross::closure(&causes);
-        Self { causes, matcher, reach }
+        let explains = cross::edges(&causes);
+        Self { causes, matcher, explains }
     }
 
     /// All causes, in the order of their codes.
@@ -189,20 +189,22 @@ impl Catalogue {
         Matcher::build(self.causes.iter().flat_map(log_signs).filter(|sign| !had(sign))).unwrap_or_default()
     }
 
-    /// Codes that a cause explains, directly or through another.
-    pub fn explained_by(&self, code: &str) -> impl Iterator<Item = &str> {
-        let reached = self.position(code).map_or(&[][..], |index| self.reach(index));
-        reached.iter().map(|index| self.causes[*index as usize].code.as_str())
-    }
-
     /// The place of a code in [`Self::causes`].
     pub(crate) fn position(&self, code: &str) -> Option<usize> {
         self.causes.binary_search_by(|cause| cause.code.as_str().cmp(code)).ok()
     }
 
-    /// The causes (places in [`Self::causes`]) that a cause leads to, directly or through others.
-    pub(crate) fn reach(&self, index: usize) -> &[u32] {
-        &self.reach[index]
+    /// Those of the present causes (places in [`Self::causes`]) that a cause explains, directly or through others that are present: a chain
+    /// with an absent link proves nothing.
+    pub(crate) fn explains(&self, index: usize, is_present: impl Fn(u32) -> bool) -> BTreeSet<u32> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<u32> = self.explains[index].clone();
+        while let Some(next) = open.pop() {
+            if is_present(next) && found.insert(next) {
+                open.extend(&self.explains[next as usize]);
+            }
+        }
+        found
     }
 
     /// The matcher over all log signs.

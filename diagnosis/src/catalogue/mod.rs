@@ -28,8 +28,8 @@ pub use template::{Template, TemplateError};
 pub struct Catalogue {
     causes: Vec<Cause>,
     matcher: Matcher,
-    /// For each cause all it leads to.
-    reach: Vec<Vec<u32>>,
+    /// For each cause those it leads to directly.
+    explains: Vec<Vec<u32>>,
 }
 
 /// One entry of the catalogue, compiled.

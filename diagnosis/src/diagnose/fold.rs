@@ -7,20 +7,21 @@ use jiff::{SignedDuration, Timestamp};
 use super::Look;
 use super::state::{Case, Fading};
 use crate::catalogue::Catalogue;
-use crate::model::PresentCause;
+use crate::model::{PresentCause, Transition};
 
-/// So long a case does not become a root after the root that explained it is over.
+/// So long a case does not become a root after the root that explained it, or a link between the two, is over.
 pub(super) const FADES_FOR: SignedDuration = SignedDuration::from_secs(30);
 
-/// Remembers which open cases lose a root now.
-pub(super) fn fade(fading: &mut BTreeMap<String, Fading>, open: &BTreeMap<String, Case>, closed: &[String], now: Timestamp) {
-    for code in closed {
-        fading.remove(code);
+/// Remembers which open cases lose now what explained them.
+pub(super) fn fade(fading: &mut BTreeMap<String, Fading>, open: &BTreeMap<String, Case>, closed: &[Transition], now: Timestamp) {
+    for over in closed {
+        fading.remove(&over.code);
     }
     for (code, case) in open {
-        let gone: Vec<String> = case.shown.explained_by.iter().filter(|root| closed.contains(root)).cloned().collect();
-        if !gone.is_empty() {
-            fading.insert(code.clone(), Fading { roots: gone, until: now.checked_add(FADES_FOR).unwrap_or(Timestamp::MAX) });
+        let roots = &case.shown.explained_by;
+        let loses = |over: &Transition| roots.contains(&over.code) || over.cause.explains.contains(code);
+        if !roots.is_empty() && closed.iter().any(loses) {
+            fading.insert(code.clone(), Fading { roots: roots.clone(), until: now.checked_add(FADES_FOR).unwrap_or(Timestamp::MAX) });
         }
     }
 }
@@ -32,8 +33,8 @@ pub(super) fn fold(look: &Look<'_>, catalogue: &Catalogue, fading: &mut BTreeMap
     let explained: Vec<Vec<usize>> = present
         .iter()
         .map(|cause| {
-            let reached = catalogue.position(&cause.code).map_or(&[][..], |index| catalogue.reach(index));
-            reached.iter().filter_map(|index| places.get(index).copied()).collect()
+            let beneath = catalogue.position(&cause.code).map(|index| catalogue.explains(index, |index| places.contains_key(&index)));
+            beneath.iter().flatten().filter_map(|index| places.get(index).copied()).collect()
         })
         .collect();
     let mut explainers: Vec<Vec<usize>> = vec![Vec::new(); present.len()];
@@ -42,11 +43,13 @@ pub(super) fn fold(look: &Look<'_>, catalogue: &Catalogue, fading: &mut BTreeMap
             explainers[symptom].push(place);
         }
     }
-    let tops: Vec<Top> = (0..present.len()).map(|place| top(look, &present[place].code, &explainers[place], fading)).collect();
+    let mut tops: Vec<Top> = (0..present.len()).map(|place| top(look, &present[place].code, &explainers[place], fading)).collect();
     let codes: Vec<String> = present.iter().map(|cause| cause.code.clone()).collect();
+    let left_over = left_over(&mut tops, &codes);
     for (place, cause) in present.iter_mut().enumerate() {
         cause.root = matches!(tops[place], Top::Root);
-        cause.explains = explained[place].iter().map(|symptom| codes[*symptom].clone()).collect();
+        let symptoms = explained[place].iter().chain(left_over.get(&place).into_iter().flatten());
+        cause.explains = symptoms.map(|symptom| codes[*symptom].clone()).collect();
         cause.explained_by = match &tops[place] {
             Top::Root => Vec::new(),
             Top::Fading(roots) => roots.clone(),
@@ -58,7 +61,7 @@ pub(super) fn fold(look: &Look<'_>, catalogue: &Catalogue, fading: &mut BTreeMap
 /// Where a present cause stands.
 enum Top {
     Root,
-    /// It would be a root, but the one it was explained by is only just over.
+    /// It would be a root, but the one it was explained by, or what led from that to it, is only just over.
     Fading(Vec<String>),
     Beneath,
 }
@@ -76,6 +79,28 @@ fn top(look: &Look<'_>, code: &str, explainers: &[usize], fading: &mut BTreeMap<
             if explainers.is_empty() { Top::Root } else { Top::Beneath }
         }
     }
+}
+
+/// Of the roots that explained what is fading those that are over or still roots; the others speak for themselves. What fades beneath a root
+/// that is still one, by that root's place.
+fn left_over(tops: &mut [Top], codes: &[String]) -> BTreeMap<usize, Vec<usize>> {
+    let standing: Vec<bool> = tops.iter().map(|top| matches!(top, Top::Root)).collect();
+    let mut beneath: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (symptom, top) in tops.iter_mut().enumerate() {
+        let Top::Fading(roots) = top else { continue };
+        roots.retain(|root| match codes.iter().position(|code| code == root) {
+            Some(place) if standing[place] => {
+                beneath.entry(place).or_default().push(symptom);
+                true
+            }
+            Some(_) => false,
+            None => true,
+        });
+        if roots.is_empty() {
+            *top = Top::Root;
+        }
+    }
+    beneath
 }
 
 fn roots_of(explainers: &[usize], tops: &[Top], codes: &[String]) -> Vec<String> {

@@ -83,8 +83,8 @@ pub fn diagnose(catalogue: &Catalogue, view: &View<'_>, prior: &State) -> Outcom
     }
 
     let mut transitions: Vec<Transition> = Vec::new();
-    let closed = close(&mut state, catalogue, &mut found.absent, now, &mut transitions);
-    fold::fade(&mut state.fading, &state.cases, &closed, now);
+    close(&mut state, catalogue, &mut found.absent, now, &mut transitions);
+    fold::fade(&mut state.fading, &state.cases, &transitions, now);
     fold::fold(&look, catalogue, &mut state.fading, &mut found.present);
     order::order(&mut found.present, catalogue, &state, &look.seen);
     tell(&look, &mut state, &found, &mut transitions);
@@ -201,21 +201,20 @@ fn new_case(look: &Look<'_>, given: &mut BTreeMap<String, state::Given>, cause: 
     }
 }
 
-/// Closes the cases of causes that are absent, or gone from the catalogue. Returns their codes.
+/// Closes the cases of causes that are absent, or gone from the catalogue.
 fn close(
     state: &mut State,
     catalogue: &Catalogue,
     absent: &mut BTreeMap<String, String>,
     now: Timestamp,
     transitions: &mut Vec<Transition>,
-) -> Vec<String> {
+) {
     for code in state.cases.keys().filter(|code| catalogue.cause(code).is_none_or(|cause| cause.found_by != FoundBy::Agent)) {
         absent.insert(code.clone(), REMOVED.to_owned());
     }
     for (code, reason) in &*absent {
         transitions.extend(state.cases.remove(code).map(|case| transitions::closed(case, now, reason.clone())));
     }
-    absent.keys().cloned().collect()
 }
 
 /// Opens cases and brings the open ones up to date, in the order in which causes are told.

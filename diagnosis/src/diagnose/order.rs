@@ -28,8 +28,11 @@ pub(super) fn order(present: &mut [PresentCause], catalogue: &Catalogue, state: 
     let exited_at = exited_at(seen);
     let words = |cause: &PresentCause| match (exited_at, catalogue.cause(&cause.code), state.watched.get(&cause.code)) {
         (Some(exited_at), Some(known), Some(watched)) if spoken_when_dying(known, watched, exited_at) => {
-            let leads_on = catalogue.position(&cause.code).is_some_and(|position| !catalogue.reach(position).is_empty());
-            if leads_on { Words::Last } else { Words::OfTheEnd }
+            if !known.explains.is_empty() {
+                Words::Last
+            } else {
+                Words::OfTheEnd
+            }
         }
         _ => Words::Other,
     };

@@ -16,9 +16,10 @@ pub(super) fn add(look: &Look<'_>, catalogue: &Catalogue, state: &mut State, fou
     let mut all = Vec::new();
     for (position, cause) in catalogue.causes().iter().enumerate() {
         let is_present = found.present.iter().any(|present| present.code == cause.code);
-        let reach = catalogue.reach(position);
+        let leads_to = catalogue.explains(position, |_| true);
+        let explained = catalogue.explains(position, |symptom| certain.contains(&symptom));
         // One that leads to nothing but what is certain anyway would say less than that.
-        let explains_all = certain.is_empty() || reach.len() > certain.len() && certain.iter().all(|symptom| reach.contains(symptom));
+        let explains_all = certain.is_empty() || leads_to.len() > certain.len() && explained.len() == certain.len();
         if cause.found_by == FoundBy::Agent && !is_present && explains_all {
             all.extend(perhaps(look, cause, state));
         }

@@ -39,7 +39,9 @@ fn claims(catalogue: &Catalogue, cause: &Cause, index: usize, source: Source, ex
         wrong.push(format!("{} sign {index} misses its own ({source:?}): {example}", cause.code));
     }
     // A symptom that folds beneath this cause may see the same line.
-    let symptom = |code: &str| catalogue.explained_by(&cause.code).any(|beneath| beneath == code);
+    let claimed: Vec<usize> = claims.iter().filter_map(|(code, _)| catalogue.position(code)).collect();
+    let beneath = catalogue.position(&cause.code).map(|place| catalogue.explains(place, |other| claimed.contains(&(other as usize))));
+    let symptom = |code: &str| catalogue.position(code).is_some_and(|place| beneath.iter().flatten().any(|other| *other as usize == place));
     for (other, sign) in claims.iter().filter(|(code, _)| *code != cause.code && !symptom(code)) {
         wrong.push(format!("{other} sign {sign} claims an example of {} ({source:?}): {example}", cause.code));
     }

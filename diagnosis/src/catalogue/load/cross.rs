@@ -66,19 +66,8 @@ fn way<'a>(from: &'a str, to: &str, edges: &'a BTreeMap<String, Vec<String>>, be
     })
 }
 
-/// For each cause, the places of all it leads to, directly or through others. The causes are in the order of their codes and acyclic.
-pub(super) fn closure(causes: &[Cause]) -> Vec<Vec<u32>> {
-    let place = |code: &String| causes.binary_search_by(|cause| cause.code.as_str().cmp(code)).ok();
-    let direct: Vec<Vec<usize>> = causes.iter().map(|cause| cause.explains.iter().filter_map(place).collect()).collect();
-    let reach = |start: usize| {
-        let mut found = BTreeSet::new();
-        let mut open = direct[start].clone();
-        while let Some(next) = open.pop() {
-            if found.insert(next as u32) {
-                open.extend(&direct[next]);
-            }
-        }
-        found.into_iter().collect()
-    };
-    (0..causes.len()).map(reach).collect()
+/// For each cause, the places of those it leads to directly. The causes are in the order of their codes.
+pub(super) fn edges(causes: &[Cause]) -> Vec<Vec<u32>> {
+    let place = |code: &String| causes.binary_search_by(|cause| cause.code.as_str().cmp(code)).ok().map(|place| place as u32);
+    causes.iter().map(|cause| cause.explains.iter().filter_map(place).collect()).collect()
 }

@@ -4,10 +4,14 @@ fn on(fact: &str) -> String {
     format!("signs: [{{fact: {fact}}}]")
 }
 
-/// root explains middle, middle explains symptom; each has a fact of its own.
+/// root explains middle and symptom, middle explains symptom; each has a fact of its own.
 fn chain() -> Lab {
+    linked("[middle, symptom]")
+}
+
+fn linked(root_explains: &str) -> Lab {
     let mut lab = Lab::new(&[
-        file("root", &format!("{}\nexplains: [middle]\nlayer: storage", on("disk.read_only"))),
+        file("root", &format!("{}\nexplains: {root_explains}\nlayer: storage", on("disk.read_only"))),
         file("middle", &format!("{}\nexplains: [symptom]\nlayer: runtime", on("disk.below_bytes"))),
         file("symptom", &format!("{}\nlayer: kubelet", on("disk.below_inodes"))),
     ]);
@@ -29,15 +33,15 @@ fn explained_by<'o>(outcome: &'o Outcome, code: &str) -> &'o [String] {
 }
 
 #[test]
-fn symptoms_are_folded_beneath_the_root_even_through_an_absent_cause() {
-    let mut lab = chain();
+fn symptoms_are_folded_beneath_the_root_through_present_causes_alone() {
+    let mut lab = linked("[middle]");
     let all = tell(&mut lab, 1.0, [true, true, true]);
     assert_eq!((codes(&all, true), codes(&all, false)), (vec!["root"], vec!["middle", "symptom"]));
     assert_eq!(all.diagnosis.causes[0].explains, ["middle", "symptom"]);
     assert_eq!(explained_by(&all, "symptom"), ["root"], "the root, not what lies between");
-    let mut lab = chain();
+    let mut lab = linked("[middle]");
     let without_middle = tell(&mut lab, 1.0, [true, false, true]);
-    assert_eq!((codes(&without_middle, true), codes(&without_middle, false)), (vec!["root"], vec!["symptom"]));
+    assert_eq!((codes(&without_middle, true), codes(&without_middle, false)), (vec!["root", "symptom"], vec![]));
     let mut lab = chain();
     let without_root = tell(&mut lab, 1.0, [false, true, true]);
     assert_eq!((codes(&without_root, true), explained_by(&without_root, "symptom")), (vec!["middle"], &["middle".to_owned()][..]));
@@ -65,6 +69,20 @@ fn what_a_root_leaves_behind_becomes_no_root_for_30_seconds() {
     let alone = tell(&mut lab, 40.0, [false, false, true]);
     assert_eq!((changes(&alone), codes(&alone, true), alone.wake_at), (vec!["confirmed symptom".to_owned()], vec!["symptom"], None));
     assert_eq!(alone.transitions[0].reason, "nothing explains it any more");
+}
+
+#[test]
+fn what_a_link_leaves_behind_stays_beneath_its_root_for_30_seconds() {
+    let mut lab = linked("[middle]");
+    assert_eq!(codes(&tell(&mut lab, 1.0, [true, true, true]), true), ["root"]);
+    let over = tell(&mut lab, 10.0, [true, false, true]);
+    assert_eq!((changes(&over), over.wake_at), (vec!["closed middle".to_owned()], after(40.0)));
+    assert_eq!(
+        (explained_by(&over, "symptom"), &over.diagnosis.causes[0].explains),
+        (&["root".to_owned()][..], &vec!["symptom".to_owned()])
+    );
+    let alone = tell(&mut lab, 40.0, [true, false, true]);
+    assert_eq!((changes(&alone), codes(&alone, true)), (vec!["confirmed symptom".to_owned()], vec!["root", "symptom"]));
 }
 
 #[test]
