@@ -77,6 +77,22 @@ fn mistakes_are_told_with_their_place_and_the_exit_code_of_their_kind() {
 }
 
 #[test]
+fn a_root_that_is_not_there_is_said_once_and_an_answer_that_cannot_be_written_is_an_error() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-agent"));
+    command.args(["check", "--root", "/nonexistent"]);
+    let (code, text, error) = run(command);
+    assert_eq!((code, text.as_str(), error.lines().count()), (Some(3), "", 1), "{error}");
+    assert!(error.contains("look into /nonexistent: No such file or directory") && error.contains("--root"), "{error}");
+    let node = Node::new(None);
+    for arguments in [&["check"][..], &["check", "-o", "json"], &["causes", "list"], &["completions", "bash"]] {
+        let mut command = node.command(arguments);
+        command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let (code, _, error) = run(command);
+        assert!(code == Some(3) && error.contains("standard output: No space left on device"), "{arguments:?}: {code:?} {error}");
+    }
+}
+
+#[test]
 fn a_broken_cause_file_is_told_and_the_others_stay() {
     let node = Node::new(None);
     node.fault(Some(1));

@@ -147,8 +147,7 @@ pub fn main() -> ExitCode {
     // One TLS stack: rustls with ring. A second call would be an error that changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
     if let Command::Completions { shell } = cli.command {
-        output::raw(&completions(shell));
-        return ExitCode::from(exit::HEALTHY);
+        return ended(output::raw(&completions(shell)).map(|()| exit::HEALTHY));
     }
     let (mut config, problems) = Config::read(cli.node.config.as_deref());
     config.npd_configs.extend_from_slice(cli.command.npd_configs());
@@ -156,12 +155,15 @@ pub fn main() -> ExitCode {
         problems.iter().for_each(|problem| output::note(&format!("left out: {problem}")));
     }
     let host = Arc::new(Host::new(&cli.node.root));
-    let result = match cli.command {
-        Command::Check { output, .. } => check::check(host, &config, &problems, output),
-        Command::Run { .. } => run::run(host, config, &problems),
+    ended(match cli.command {
+        Command::Check { output, .. } => there(&host).and_then(|()| check::check(host, &config, &problems, output)),
+        Command::Run { .. } => there(&host).and_then(|()| run::run(host, config, &problems)),
         Command::Causes { what } => causes::run(&config, what),
         Command::Completions { .. } => Ok(exit::HEALTHY),
-    };
+    })
+}
+
+fn ended(result: anyhow::Result<u8>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -169,6 +171,17 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit::COULD_NOT_LOOK)
         }
     }
+}
+
+/// Said once, instead of every single thing that cannot be looked at.
+fn there(host: &Host) -> anyhow::Result<()> {
+    host.root_is_there().map_err(|error| {
+        let root = host.root().display();
+        anyhow::anyhow!(
+            "{}: there is no node to look at; --root {root} has to name the directory at which its root file system is mounted",
+            error.sentence()
+        )
+    })
 }
 
 /// What of the configuration is not used, as it stands in a diagnosis.

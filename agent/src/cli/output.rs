@@ -1,8 +1,9 @@
 //! The one place that prints.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line's output")]
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
+use anyhow::Context as _;
 use nodewhy_diagnosis::render::Style;
 use serde::Serialize;
 
@@ -17,9 +18,12 @@ pub(super) fn style() -> Style {
 }
 
 /// As it is. A reader that went away (`| head`) is no error.
-pub(super) fn raw(bytes: &[u8]) {
+pub(super) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(bytes).and_then(|()| out.flush()));
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write the answer to standard output"),
+        _ => Ok(()),
+    }
 }
 
 /// In the format wanted; `text` makes the one for people.
@@ -29,8 +33,7 @@ pub(super) fn value<T: Serialize>(value: &T, output: Output, text: impl FnOnce()
         Output::Json => serde_json::to_string_pretty(value)? + "\n",
         Output::Yaml => serde_saphyr::to_string(value)?,
     };
-    raw(printed.as_bytes());
-    Ok(())
+    raw(printed.as_bytes())
 }
 
 /// A remark beside the output.

@@ -68,6 +68,15 @@ pub fn os_words(error: &io::Error) -> String {
 }
 
 impl Host {
+    /// Whether there is a node at all where it is said to be mounted; the error says what is there instead.
+    pub fn root_is_there(&self) -> Result<(), ReadError> {
+        let failed = |source| ReadError { did: "look into", path: self.root().to_owned(), source };
+        match fs::metadata(self.root()).map_err(failed)?.is_dir() {
+            true => Ok(()),
+            false => Err(failed(io::ErrorKind::NotADirectory.into())),
+        }
+    }
+
     /// Where an absolute path of the node leads to, every symlink followed inside the root.
     pub fn resolve(&self, absolute: impl AsRef<Path>) -> Result<PathBuf, ReadError> {
         let path = absolute.as_ref();

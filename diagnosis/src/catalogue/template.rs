@@ -90,6 +90,8 @@ impl Template {
     pub(crate) fn command(&self, scope: &Scope<'_>) -> Option<String> {
         self.fill(|value| {
             let says_nothing = match value.value(scope)? {
+                // journalctl takes this in every version; times with `T` and `Z` since systemd 254 (systemd.time(7)).
+                Value::Time(at) => return Some(format!("@{}", at.as_second())),
                 Value::Text(text) => text.is_empty(),
                 Value::List(items) => items.is_empty(),
                 _ => false,

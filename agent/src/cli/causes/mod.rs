@@ -177,7 +177,7 @@ fn explain(config: &Config, code: &str) -> anyhow::Result<u8> {
     if origin != Origin::default() {
         text.push_str(&format!("\nFrom {origin}\n"));
     }
-    output::raw(text.as_bytes());
+    output::raw(text.as_bytes())?;
     Ok(exit::HEALTHY)
 }
 

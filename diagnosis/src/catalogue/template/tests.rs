@@ -58,7 +58,7 @@ fn values_are_worded_by_what_they_are() {
         ("{{memory.total_bytes}}, {{memory.available_bytes}}", "1.5 GiB, 1023 B"),
         ("{{kubelet.unit.ran_for}}", "1h 3m"),
         ("{{duration('300ms')}}", "300ms"),
-        ("{{kubelet.unit.exited_at}}", "1970-01-01T00:00:01Z"),
+        ("{{kubelet.unit.exited_at}}", "1970-01-01 00:00:01Z"),
         ("{{dns.servers}}", "10.0.0.1, 10.0.0.2"),
         ("{{kubelet.flags}}", "v=2, x=y"),
         ("{{kubelet.flags.v}}", "2"),
@@ -66,7 +66,7 @@ fn values_are_worded_by_what_they_are() {
         // What rounds to nothing has no sign.
         ("{{-0.0004}}, {{0.0 - 0.0}}, {{-0.002}}, {{-10.0}}", "0, 0, -0.002, -10"),
         ("failSwapOn is {{kubelet.config.fail_swap_on}}", "failSwapOn is true"),
-        ("{{captures.flag}}: {{sighting.count}} times since {{sighting.first_at}}", "--frob: 3 times since 1970-01-01T00:00:01Z"),
+        ("{{captures.flag}}: {{sighting.count}} times since {{sighting.first_at}}", "--frob: 3 times since 1970-01-01 00:00:01Z"),
         ("{{has(kubelet.unit.name) ? kubelet.unit.name : 'kubelet'}}", "kubelet.service"),
         ("{{has(kubelet.healthz.state) ? kubelet.healthz.state : 'not told'}}", "not told"),
         ("{{1 + 1}}", "2"),
@@ -90,6 +90,12 @@ fn a_command_with_an_unknown_value_is_none() {
         Some("systemctl restart kubelet.service")
     );
     assert_eq!(with("echo {{kubelet.healthz.state}}", &[], Template::command), None);
+}
+
+#[test]
+fn times_in_commands_are_what_every_journalctl_takes() {
+    let command = with("journalctl --since {{kubelet.unit.exited_at}}", &[], Template::command);
+    assert_eq!(command.as_deref(), Some("journalctl --since @1"));
 }
 
 #[test]

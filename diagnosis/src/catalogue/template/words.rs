@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use super::super::expr::Ty;
 use crate::facts::{FactId, Value};
-use crate::render::span;
+use crate::render::{moment, span};
 
 /// A fact's value in words.
 pub(crate) fn fact_in_words(id: FactId, value: &Value) -> String {
@@ -21,7 +19,7 @@ pub(super) fn words(value: &Value, ty: Ty, name: &str) -> String {
         Value::Int(value) if name.ends_with("_bytes") => bytes(*value),
         Value::Int(value) => value.to_string(),
         Value::Float(value) => number(*value),
-        Value::Time(at) => time(*at),
+        Value::Time(at) => moment(*at),
         Value::Duration(length) if length.as_secs() == 0 && !length.is_zero() => format!("{}ms", length.as_millis()),
         Value::Duration(length) => span(*length),
         Value::Text(text) if text.is_empty() => "none".to_owned(),
@@ -95,8 +93,4 @@ fn number(value: f64) -> String {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
     }
-}
-
-fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
