@@ -3,6 +3,7 @@
 mod health;
 mod hooks;
 mod output;
+mod policy;
 mod run;
 
 use std::net::SocketAddr;
@@ -30,8 +31,9 @@ Examples:
   nodewhy-collector run --config collector.yaml --data-dir ./data
   nodewhy-collector health                                 does the one with this configuration answer?
   nodewhy-collector hooks test ops                         send a test message to the hook named ops
+  nodewhy-collector policy test alerts.yaml                is this alert policy good?
 
-Exit codes: 0 done or ended as ordered, 1 not healthy or hook failed, 3 cannot start or failed, 64 usage.";
+Exit codes: 0 done or ended as ordered, 1 not healthy, hook failed or nobody told, 3 cannot start or failed, 64 usage.";
 
 /// Keeps the state and history of every node, finds silent ones, calls alert hooks, answers kubectl-nodewhy.
 #[derive(Debug, Parser)]
@@ -72,6 +74,11 @@ enum Command {
     Hooks {
         #[command(subcommand)]
         what: HooksCommand,
+    },
+    /// The alert policy: who is told what
+    Policy {
+        #[command(subcommand)]
+        what: policy::PolicyCommand,
     },
     /// Print completions for a shell
     #[command(after_help = "Example:\n  nodewhy-collector completions bash > /etc/bash_completion.d/nodewhy-collector")]
@@ -123,6 +130,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         None | Some(Command::Run) => run::run(settings.config()?),
         Some(Command::Health) => health::ask(&settings.config()?),
         Some(Command::Hooks { what: HooksCommand::Test { name } }) => hooks::test(&settings.config()?, &name),
+        Some(Command::Policy { what }) => what.run(jiff::Timestamp::now()),
     }
 }
 

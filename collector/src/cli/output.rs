@@ -3,7 +3,32 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use clap::ValueEnum;
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts
+    Json,
+    /// For scripts
+    Yaml,
+}
+
+/// In the format wanted; `text` makes the one for people.
+pub(super) fn value<T: Serialize>(value: &T, output: Output, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let printed = match output {
+        Output::Text => text(),
+        Output::Json => serde_json::to_string_pretty(value)? + "\n",
+        Output::Yaml => serde_saphyr::to_string(value)?,
+    };
+    raw(printed.as_bytes());
+    Ok(())
+}
 
 /// As it is. A reader that went away (`| head`) is no error.
 pub(super) fn raw(bytes: &[u8]) {

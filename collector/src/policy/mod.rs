@@ -19,11 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub use glob::Glob;
 pub use hooks::HookConfig;
 pub use maintenance::{Every, Maintenance, When};
+pub(crate) use matching::word;
 pub use matching::{Differs, Match, Subject};
+pub(crate) use read::short;
 pub use routes::Route;
 pub use silence::{LONGEST, Silence, Silences, parse_matchers};
 pub use watch::{Loaded, Watcher};
@@ -131,6 +134,25 @@ impl Policy {
         }
         taken
     }
+}
+
+/// A mistake in a file beside the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    /// Line, from 1; 0 if the whole file is meant.
+    pub(crate) line: u64,
+    /// Column, from 1.
+    pub(crate) column: u64,
+    /// What is wrong and what would be right.
+    pub(crate) problem: String,
+}
+
+/// Reads another YAML (or JSON) file as strictly as the policy.
+pub(crate) fn read_as<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
+    let mistake = |(at, problem): (yaml::Place, String)| Mistake { line: at.line, column: at.column, problem };
+    let node = yaml::Node::parse(text).map_err(mistake)?;
+    let node = node.ok_or_else(|| Mistake { line: 0, column: 0, problem: "there is nothing in it".to_owned() })?;
+    decode::decode(&node).map_err(mistake)
 }
 
 /// A mistake in a policy file, or a remark about it.

@@ -230,3 +230,13 @@ fn routes_are_taken_in_order_while_they_go_on() {
     assert_eq!(taken("x"), [5, 6]);
     assert_eq!(taken("y"), [6]);
 }
+
+#[test]
+fn the_manuals_examples_are_good() {
+    let manual = include_str!("../../../docs/policy.md");
+    let examples: Vec<&str> = manual.split("```yaml\n").skip(1).filter_map(|part| part.split("```").next()).collect();
+    assert!(examples.len() >= 2);
+    for example in examples {
+        assert_eq!(parse(example).expect(example).notes, []);
+    }
+}

@@ -19,6 +19,7 @@ use crate::message::{Event, Kind};
 use crate::policy::{Policy, Silences};
 
 pub use quiet::{Cover, Quiet};
+pub(crate) use quiet::{about, subject};
 pub use rates::Rates;
 
 /// A node's case in an incident.
