@@ -168,6 +168,99 @@ fn a_log_without_a_known_cause_exits_0_and_is_not_called_healthy() {
     assert!(run.stdout.contains("nothing found") && !run.stdout.contains("healthy\n"), "{}", run.stdout);
 }
 
+/// Each node's name, verdict and first cause.
+fn told(json: &Value) -> Vec<(String, String, String)> {
+    let nodes = json["nodes"].as_array().unwrap_or_else(|| panic!("not several nodes: {json}"));
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    nodes.iter().map(|node| (text(&node["node"]), text(&node["verdict"]), text(&node["causes"][0]["code"]))).collect()
+}
+
+fn row(node: &str, verdict: &str, code: &str) -> (String, String, String) {
+    (node.to_owned(), verdict.to_owned(), code.to_owned())
+}
+
+const CONFIG: &str = r#"E1122 00:54:50.557119     801 run.go:72] "command failed" err="failed to load kubelet config file, path: /var/lib/kubelet/config.yaml, error: failed to load Kubelet config file /var/lib/kubelet/config.yaml, error failed to read kubelet config file \"/var/lib/kubelet/config.yaml\", error: open /var/lib/kubelet/config.yaml: no such file or directory""#;
+
+#[test]
+fn each_host_of_a_log_has_its_own_diagnosis() {
+    let calm = |host: &str, second: u32| {
+        format!("Nov 22 00:54:{second:02} {host} kubelet[700]: I1122 00:54:{second:02}.000000   700 kubelet.go:1] \"Starting kubelet\"\n")
+    };
+    let short = calm("worker-3", 1)
+        + &format!("Nov 22 00:54:49 worker-1 kubelet[14029]: {SWAP}\n")
+        + "Nov 22 00:54:50 logs rsyslogd[44]: [origin software=\"rsyslogd\"] start\n"
+        + &format!("Nov 22 00:54:50 worker-2.example.org kubelet[801]: {CONFIG}\n")
+        + "Nov 22 00:54:51 0a1b2c3d4e5f app[7]: hello from a container\n"
+        + &calm("worker-3", 52)
+        + &calm("worker-1", 53)
+        + &calm("worker-2", 54);
+    let all = [
+        row("logs", "healthy", ""),
+        row("worker-1", "not-ready", "swap-enabled"),
+        row("worker-2", "not-ready", "kubelet-config-missing"),
+        row("worker-3", "healthy", ""),
+    ];
+    let run = analyze(short.as_bytes());
+    assert_eq!((run.code, told(&run.json())), (2, all.to_vec()), "{}", run.stderr);
+    let lines = run.json()["nodes"].as_array().map(|nodes| nodes.iter().map(|node| node["input"]["lines"].as_u64()).collect::<Vec<_>>());
+    assert_eq!(lines, Some(vec![Some(1), Some(2), Some(3), Some(2)]), "the container's line is of who spoke before");
+    let text = kubectl(&["analyze", "-"], short.as_bytes());
+    for heading in ["node logs: nothing found", "node worker-1: not-ready", "node worker-2: not-ready", "node worker-3: nothing found"] {
+        assert!(text.stdout.lines().any(|line| line.starts_with(heading)), "{heading}: {}", text.stdout);
+    }
+    let one = kubectl(&["analyze", "--node", "worker-1", "-o", "json", "-"], short.as_bytes());
+    assert_eq!((one.code, codes(&one.json())[0].as_str()), (2, "swap-enabled"));
+    let other = kubectl(&["analyze", "--node", "worker-9", "-"], short.as_bytes());
+    assert!(other.code == 3 && other.stderr.contains("worker-1, worker-2, worker-3"), "{}", other.stderr);
+}
+
+#[test]
+fn hosts_are_known_in_json_and_in_export_too() {
+    let escaped = |line: &str| line.replace('\\', "\\\\").replace('"', "\\\"");
+    let json = |host: &str, line: &str| {
+        format!(
+            "{{\"__REALTIME_TIMESTAMP\":\"1795308889103848\",\"_HOSTNAME\":\"{host}\",\"_SYSTEMD_UNIT\":\"kubelet.service\",\"MESSAGE\":\"{}\"}}\n",
+            escaped(line)
+        )
+    };
+    let export = |host: &str, line: &str| {
+        format!("__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795308889103848\n_HOSTNAME={host}\n_SYSTEMD_UNIT=kubelet.service\nMESSAGE={line}\n\n")
+    };
+    for form in [&json as &dyn Fn(&str, &str) -> String, &export] {
+        let input = form("alpha", SWAP) + &form("beta", "I1122 00:54:50.000000   700 kubelet.go:1] \"Starting kubelet\"");
+        let run = analyze(input.as_bytes());
+        let want = [row("alpha", "not-ready", "swap-enabled"), row("beta", "healthy", "")];
+        assert_eq!((run.code, told(&run.json())), (2, want.to_vec()), "{input}");
+    }
+}
+
+#[test]
+fn one_host_under_several_names_stays_one_node() {
+    let names = ["localhost", "worker-1", "worker-1.example.org", "WORKER-1", "0a1b2c3d4e5f"];
+    let lines: String = names.iter().map(|name| format!("Nov 22 00:54:49 {name} kubelet[14029]: {SWAP}\n")).collect();
+    let json = analyze(lines.as_bytes()).json();
+    assert_eq!((codes(&json)[0].as_str(), &json["causes"][0]["evidence"][0]["count"]), ("swap-enabled", &5.into()), "{json}");
+    let only = analyze(format!("Nov 22 00:54:49 localhost kubelet[14029]: {SWAP}\n").as_bytes()).json();
+    assert_eq!(only["node"], "localhost");
+}
+
+#[test]
+fn what_nobody_can_tell_of_hosts_leaves_them_unknown() {
+    let bare = format!("{SWAP}\nNov 22 00:54:50 a-1 kubelet[7]: started\nNov 22 00:54:51 b-1 kubelet[7]: started\n");
+    let run = analyze(bare.as_bytes());
+    assert!(
+        run.code == 2 && run.json()["nodes"][0]["unknown"][0]["why"].as_str().is_some_and(|why| why.contains("name no host"))
+            || run.code == 3,
+        "{}",
+        run.stdout
+    );
+    assert!(run.stderr.contains("1 lines name no host"), "{}", run.stderr);
+    let many: String = (0..300).map(|n| format!("Nov 22 00:54:49 node-{n} kubelet[7]: started\n")).collect();
+    let run = analyze(many.as_bytes());
+    assert_eq!((run.code, run.json()["nodes"].as_array().map(Vec::len)), (3, Some(256)));
+    assert!(run.stderr.contains("44 records"), "{}", run.stderr);
+}
+
 #[test]
 fn what_is_no_log_is_unknown_and_exits_3() {
     let noise: Vec<u8> = (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

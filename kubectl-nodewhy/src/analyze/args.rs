@@ -14,12 +14,13 @@ use jiff::tz::{Offset, TimeZone};
 
 Reads journalctl's output in any mode (short*, json, export, verbose, cat), syslog, dmesg, klog, logfmt, container log files and what clouds and
 log shippers wrap lines in, in any mix; compressed (gzip, zstd, xz, bzip2) or not. In archives (tar, zip) and directories it finds the logs, and
-files that tell of the node (/proc/swaps, /etc/fstab, df, mount, systemctl, the kubelet's configuration); several nodes are told one by one.")]
+files that tell of the node (/proc/swaps, /etc/fstab, df, mount, systemctl, the kubelet's configuration). Several nodes, in a bundle or as hosts
+of one log, are told one by one; JSON and YAML then are an object with the list `nodes`. The worst of them decides the exit code.")]
 pub(crate) struct AnalyzeArgs {
-    /// Log files of one node in the order of time, archives, directories; `-` is standard input.
+    /// Log files in the order of time, archives, directories; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
-    /// The node's name, where the log does not say.
+    /// The node's name, where the log does not say; of several nodes the one that is wanted.
     #[arg(long)]
     pub(super) node: Option<String>,
     /// Facts of the node at the end of the log: a nested JSON object.

@@ -1,9 +1,11 @@
-//! What the inputs hold, sorted by node: logs to the node's judge as they come, facts kept until its end.
+//! What the inputs hold, sorted by node: logs to their hosts' judges as they come, facts kept until their end.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -12,8 +14,9 @@ use nodewhy_diagnosis::model::Unknown;
 use nodewhy_diagnosis::node::{FileKind, SavedFile, recognise};
 use nodewhy_diagnosis::record::clip;
 
+use super::hosts::Hosts;
 use super::progress::Progress;
-use super::reading::{Judge, Reading};
+use super::reading::Reading;
 use crate::bundle::{self, Budget, Content, Problem, Visitor};
 
 /// So many nodes of one bundle are told.
@@ -34,9 +37,9 @@ const MAX_PROBLEMS: usize = 20;
 const MAX_ENTRIES: usize = 200_000;
 const MAX_DEPTH: usize = 24;
 
-/// A node's logs and facts.
+/// The logs and facts that lie together: of a node, mostly.
 pub(super) struct Node<'a> {
-    pub(super) judge: Judge<'a>,
+    pub(super) hosts: Hosts<'a>,
     pub(super) files: Vec<SavedFile>,
 }
 
@@ -54,6 +57,8 @@ pub(super) struct Gathered<'a> {
     pub(super) journals: u64,
     /// Bytes read of all inputs.
     pub(super) bytes: u64,
+    /// So many more hosts may be judged.
+    room: Rc<Cell<usize>>,
     /// So much more of facts may be kept.
     facts_left: usize,
     progress: Progress,
@@ -70,6 +75,7 @@ impl<'a> Gathered<'a> {
             problems_not_told: 0,
             journals: 0,
             bytes: 0,
+            room: Rc::new(Cell::new(MAX_NODES)),
             facts_left: MAX_FACTS,
             progress: Progress::new(),
         }
@@ -157,8 +163,8 @@ impl<'a> Gathered<'a> {
         if !self.nodes.contains_key(key) && self.nodes.len() >= MAX_NODES {
             return None;
         }
-        let catalogue = self.catalogue;
-        Some(self.nodes.entry(key.to_owned()).or_insert_with(|| Node { judge: Judge::new(catalogue), files: Vec::new() }))
+        let (catalogue, room) = (self.catalogue, &self.room);
+        Some(self.nodes.entry(key.to_owned()).or_insert_with(|| Node { hosts: Hosts::new(catalogue, room), files: Vec::new() }))
     }
 }
 
@@ -217,15 +223,15 @@ impl Members<'_, '_> {
             self.all.tell(name, &format!("is of one more than {MAX_NODES} nodes and was not read"));
             return (Ok(()), true);
         };
-        node.judge.begin_file(name);
-        reading.feed(&head, &mut node.judge);
+        node.hosts.begin_file(name);
+        reading.feed(&head, &mut node.hosts);
         drop(head);
         let ended = loop {
             let read = match content.fill_buf() {
                 Ok([]) => break Ok(()),
                 Ok(bytes) => {
                     if let Some(node) = self.all.nodes.get_mut(key) {
-                        reading.feed(bytes, &mut node.judge);
+                        reading.feed(bytes, &mut node.hosts);
                     }
                     bytes.len()
                 }
@@ -236,7 +242,7 @@ impl Members<'_, '_> {
             content.consume(read);
             self.all.progress.tell(self.name, self.budget.read(), self.size);
         };
-        let is_log = self.all.nodes.get_mut(key).is_none_or(|node| reading.end(&mut node.judge));
+        let is_log = self.all.nodes.get_mut(key).is_none_or(|node| reading.end(&mut node.hosts));
         (ended, is_log)
     }
 

@@ -3,6 +3,9 @@
 mod args;
 mod dying;
 mod gather;
+mod hosts;
+mod judge;
+mod nodes;
 mod progress;
 mod reading;
 mod wrapped;
@@ -20,7 +23,8 @@ use serde::Serialize;
 use crate::bundle;
 use crate::output::{EXIT_NO_ANSWER, Output, exit_code};
 pub(crate) use args::AnalyzeArgs;
-use gather::{Gathered, Node};
+use gather::Gathered;
+use nodes::Found;
 use reading::InputStats;
 
 /// What scripts get: the diagnosis, and what it was made of.
@@ -39,7 +43,9 @@ struct Analyses {
 
 pub(crate) fn run(request: &AnalyzeArgs, output: &Output) -> anyhow::Result<u8> {
     let (analyses, problems) = analyze(nodewhy_causes::catalogue(), request, Timestamp::now())?;
-    let code = analyses.iter().map(|analysis| exit_code(analysis.diagnosis.verdict)).max().unwrap_or(0);
+    // Of several nodes the worst decides, and a critical cause is worse than what nobody knows.
+    let codes = analyses.iter().map(|analysis| exit_code(analysis.diagnosis.verdict));
+    let code = codes.max_by_key(|code| (*code == exit_code(Verdict::NotReady), *code)).unwrap_or(0);
     match analyses.as_slice() {
         [one] => output.answer(one, |style| words(one, style))?,
         _ => {
@@ -56,10 +62,11 @@ pub(crate) fn run(request: &AnalyzeArgs, output: &Output) -> anyhow::Result<u8> 
 /// The diagnosis of every node in bytes that may be a log of any kind or a bundle, and what of them could not be read. The answer depends on
 /// nothing else: neither files nor the clock.
 pub fn of_bytes(name: &str, bytes: &[u8], now: Timestamp) -> (Vec<Diagnosis>, Vec<String>) {
-    let mut gathered = Gathered::new(nodewhy_causes::catalogue(), jiff::tz::TimeZone::UTC, now);
+    let catalogue = nodewhy_causes::catalogue();
+    let mut gathered = Gathered::new(catalogue, jiff::tz::TimeZone::UTC, now);
     gathered.stream(name, bytes, None, now, true);
-    let problems = std::mem::take(&mut gathered.problems);
-    let judged = nodes(gathered.nodes).into_iter().map(|(_, node)| judged(node, None, None, now).diagnosis);
+    let mut problems = std::mem::take(&mut gathered.problems);
+    let judged = nodes::found(catalogue, gathered.nodes, &mut problems).into_iter().map(|found| judged(found, None, None, now).diagnosis);
     (judged.collect(), problems.into_iter().map(|Unknown { what, why }| format!("{what}: {why}")).collect())
 }
 
@@ -82,20 +89,28 @@ fn analyze(catalogue: &Catalogue, request: &AnalyzeArgs, now: Timestamp) -> anyh
         );
         problems.push(Unknown { what: "journal".to_owned(), why });
     }
-    let nodes = nodes(gathered.nodes);
+    let mut nodes = nodes::found(catalogue, gathered.nodes, &mut problems);
     if nodes.is_empty() {
         let names: Vec<_> = request.files.iter().map(|path| path.display().to_string()).collect();
         let none = format!("no log line in {} ({bytes} bytes): save one with `journalctl -b > FILE`", names.join(", "));
         let told: Vec<_> = problems.iter().map(|Unknown { what, why }| format!("{what}: {why}")).collect();
         anyhow::bail!(if told.is_empty() { none } else { told.join("; ") });
     }
+    if let Some(wanted) = request.node.as_deref().filter(|_| nodes.len() > 1) {
+        nodes = nodes::only(wanted, nodes)?;
+    }
     let alone = nodes.len() == 1;
-    let keys: Vec<String> = nodes.iter().map(|(directory, _)| directory.clone()).collect();
-    let analyses = nodes.into_iter().map(|(directory, node)| {
+    if let (false, Some(path)) = (alone, &request.facts) {
+        let why = format!("the input is of {} nodes, and these facts of one: say with --node whose they are", nodes.len());
+        problems.push(Unknown { what: path.display().to_string(), why });
+    }
+    let keys: Vec<String> = nodes.iter().map(|found| found.directory.clone()).collect();
+    let analyses = nodes.into_iter().map(|found| {
+        let directory = found.directory.clone();
         // A bundle of several nodes names each by its directory, where the log does not.
-        let by_directory = directory.rsplit('/').next().filter(|name| !name.is_empty() && node.judge.node().is_empty() && !alone);
+        let by_directory = directory.rsplit('/').next().filter(|name| !name.is_empty() && found.judge.node().is_empty() && !alone);
         let name = request.node.as_deref().filter(|_| alone).or(by_directory);
-        let mut analysis = judged(node, given.clone().filter(|_| alone), name, now);
+        let mut analysis = judged(found, given.clone().filter(|_| alone), name, now);
         analysis.leave_open(problems.iter().filter(|problem| concerns(problem, &directory, &keys)));
         analysis
     });
@@ -115,39 +130,24 @@ impl Analysis {
 
 /// Whether what could not be read may be about the node of this directory: it lies there, or in no node's directory.
 fn concerns(problem: &Unknown, directory: &str, all: &[String]) -> bool {
-    let of = bundle::node_of(&problem.what);
+    let of = match all.contains(&problem.what) {
+        true => problem.what.as_str(),
+        false => bundle::node_of(&problem.what),
+    };
     of == directory || !all.iter().any(|other| other == of)
 }
 
-fn judged(node: Node<'_>, given: Option<Facts>, name: Option<&str>, now: Timestamp) -> Analysis {
-    let at = node.judge.last_at().unwrap_or(now);
-    let fact_files = node.files.len() as u64;
-    let mut facts = node::facts(&node.files, at);
+fn judged(found: Found<'_>, given: Option<Facts>, name: Option<&str>, now: Timestamp) -> Analysis {
+    let at = found.judge.last_at().unwrap_or(now);
+    let fact_files = found.files.len() as u64;
+    let mut facts = node::facts(&found.files, at);
     if let Some(given) = given {
         facts.absorb(given);
     }
-    let (mut diagnosis, mut input) = node.judge.end(Some(facts), name, now);
+    let (mut diagnosis, mut input) = found.judge.end(Some(facts), name, now);
     input.fact_files = fact_files;
     diagnosis.unknown.clear();
     Analysis { diagnosis, input }
-}
-
-/// Those that have a log. Facts that lie in a directory without one belong to the node above or beneath it, or to the only one.
-fn nodes(mut all: std::collections::BTreeMap<String, Node<'_>>) -> Vec<(String, Node<'_>)> {
-    let silent: Vec<String> = all.iter().filter(|(_, node)| node.judge.stats.records == 0).map(|(key, _)| key.clone()).collect();
-    let mut lone: Vec<_> = silent.into_iter().filter_map(|key| all.remove_entry(&key)).filter(|(_, node)| !node.files.is_empty()).collect();
-    if all.is_empty() && lone.len() == 1 {
-        return lone;
-    }
-    let only = all.len() == 1;
-    for (key, node) in &mut lone {
-        let related = |other: &str| only || other.starts_with(key.as_str()) || key.starts_with(other);
-        let mut owners = all.iter_mut().filter(|(other, _)| related(other));
-        if let (Some((_, owner)), None) = (owners.next(), owners.next()) {
-            owner.files.append(&mut node.files);
-        }
-    }
-    all.into_iter().collect()
 }
 
 fn facts_from(path: &Path, now: Timestamp) -> anyhow::Result<Facts> {
