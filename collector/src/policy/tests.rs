@@ -240,3 +240,32 @@ fn the_manuals_examples_are_good() {
         assert_eq!(parse(example).expect(example).notes, []);
     }
 }
+
+#[test]
+fn no_damage_to_a_file_breaks_the_reading_of_it() {
+    use rand::rngs::StdRng;
+    use rand::{Rng as _, SeedableRng as _};
+
+    let whole =
+        include_str!("../../../docs/policy.md").split("```yaml\n").nth(2).and_then(|part| part.split("```").next()).expect("an example");
+    let spice = [
+        "{", "}", "[", "]", ": ", "- ", "'", "\"", "&a ", "*a ", "<<: ", "\n", "  ", "#", "!!", "|\n", "\t", "\u{feff}", "\u{0}", "9e99",
+        "~", "1970", "é",
+    ];
+    for seed in 0..400 {
+        let chance = &mut StdRng::seed_from_u64(seed);
+        let mut text: Vec<char> = whole.chars().collect();
+        for _ in 0..chance.random_range(1..6) {
+            let at = chance.random_range(0..text.len());
+            let until = (at + chance.random_range(0..20)).min(text.len());
+            let new = spice[chance.random_range(0..spice.len())].chars();
+            text.splice(at..if chance.random_bool(0.5) { at } else { until }, new);
+        }
+        let text: String = text.into_iter().collect();
+        let read = Policy::parse(Path::new("f"), &text);
+        assert_eq!(read, Policy::parse(Path::new("f"), &text), "seed {seed}: read twice, it is the same");
+        for problem in read.err().into_iter().flatten() {
+            assert!(!problem.problem.is_empty() && problem.line <= text.lines().count() as u64 + 1, "seed {seed}: {problem}");
+        }
+    }
+}

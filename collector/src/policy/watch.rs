@@ -51,8 +51,8 @@ enum Seen {
 #[derive(Debug)]
 pub struct Watcher {
     path: PathBuf,
-    /// Somebody named the file: that it is not there is a mistake.
-    named: bool,
+    /// That it is not there is a mistake: somebody named it, or it was there before.
+    needed: bool,
     /// What is in force, or was refused, is of this state of the file.
     read: Seen,
     /// What the last look found, if that is another state: it is read when it stands still.
@@ -65,9 +65,10 @@ impl Watcher {
     pub fn start(path: &Path, named: bool, now: Timestamp) -> Self {
         let (policy, since) = (Arc::new(Policy::default()), now);
         let (tell, _) = watch::channel(Loaded { policy, problem: None, since });
-        let mut watcher = Self { path: path.to_owned(), named, read: Seen::Gone, moving: None, tell };
+        let mut watcher = Self { path: path.to_owned(), needed: named, read: Seen::Gone, moving: None, tell };
         let seen = watcher.seen();
         watcher.take(seen, now);
+        watcher.needed = true;
         watcher
     }
 
@@ -125,7 +126,6 @@ impl Watcher {
     }
 
     fn take(&mut self, seen: Seen, now: Timestamp) {
-        let first = !self.tell.borrow().since.lt(&now);
         let whole = |problem: String| vec![error(&self.path, Place::default(), problem)];
         let found = match &seen {
             Seen::There(stamp) if stamp.size > MAX_FILE as u64 => {
@@ -135,9 +135,7 @@ impl Watcher {
                 Ok(bytes) => Policy::from_bytes(&self.path, &bytes).map(Some),
                 Err(problem) => Err(whole(format!("cannot read the alert policy: {problem}"))),
             },
-            Seen::Gone if self.named || !first => {
-                Err(whole("the file is not there: put it back, or an empty one to tell nobody".to_owned()))
-            }
+            Seen::Gone if self.needed => Err(whole("the file is not there: put it back, or an empty one to tell nobody".to_owned())),
             Seen::Gone => Ok(None),
             Seen::Hidden(problem) => Err(whole(format!("cannot look at the alert policy: {problem}"))),
         };
@@ -263,6 +261,17 @@ mod tests {
         room.write("");
         room.look(&mut watcher);
         assert_eq!(room.look(&mut watcher), (0, true));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_takes_no_policy_out_of_force() {
+        let mut room = Room::new();
+        room.write(GOOD);
+        let mut watcher = room.start(false);
+        room.second -= 3600;
+        fs::remove_file(room.path()).expect("removed");
+        room.look(&mut watcher);
+        assert_eq!(room.look(&mut watcher), (1, false));
     }
 
     #[test]
