@@ -100,8 +100,10 @@ impl Deliverer {
             // Before the look: what comes while it is taken is not missed.
             grew.mark_unchanged();
             let next = if self.hook.forgets() && Instant::now() >= again_at {
+                let next = self.tell_again().await;
+                // From its end: however long it takes, what is new is delivered in between.
                 again_at = Instant::now() + self.timing.again;
-                self.tell_again().await
+                next
             } else {
                 self.deliver_next().await
             };
@@ -238,7 +240,9 @@ impl Deliverer {
             Ok(standing) => standing,
             Err(error) => return self.away(&error.to_string()),
         };
-        for alerts in again::alerts(&standing, now, self.timing.ahead) {
+        let ahead = self.timing.ahead;
+        let worded = tokio::task::spawn_blocking(move || again::alerts(&standing, now, ahead)).await;
+        for alerts in worded.unwrap_or_default() {
             match self.hook.post_again(alerts).await {
                 Ok(()) => {}
                 Err(Failure { words, blame: Blame::Refused }) => {

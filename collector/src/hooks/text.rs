@@ -93,7 +93,15 @@ fn cut_all(message: &mut Message, most: usize) {
     let cut = |text: &mut String| *text = cut_bytes(text, most, &more);
     cut(&mut message.title);
     cut(&mut message.ended_by);
+    // Names of nodes have 253 characters at most (DNS), codes fewer.
+    let name = |text: &mut String| *text = cut_bytes(text, most.clamp(64, 253), "…");
+    name(&mut message.node);
+    message.nodes.names.iter_mut().for_each(name);
+    if message.command.len() > 1000 {
+        message.command.clear();
+    }
     if let Some(shared) = &mut message.shared {
+        name(&mut shared.name);
         cut(&mut shared.value);
         shared.before.iter_mut().for_each(&cut);
     }
@@ -103,7 +111,11 @@ fn cut_all(message: &mut Message, most: usize) {
         message.nodes.labels.pop_last();
     }
     message.nodes.labels.values_mut().for_each(&cut);
-    message.apart.iter_mut().for_each(|apart| cut(&mut apart.title));
+    for apart in &mut message.apart {
+        cut(&mut apart.title);
+        name(&mut apart.node);
+        name(&mut apart.cause);
+    }
     let cause = &mut message.cause;
     cut(&mut cause.title);
     cut(&mut cause.message);
@@ -111,6 +123,8 @@ fn cut_all(message: &mut Message, most: usize) {
     cause.evidence.iter_mut().for_each(|proof| cut(&mut proof.quote));
     cause.explains.truncate(list.min(64));
     cause.explained_by.truncate(list.min(64));
+    cause.explains.iter_mut().chain(&mut cause.explained_by).for_each(name);
+    cause.evidence.iter_mut().for_each(|proof| name(&mut proof.source));
     cause.remedy.truncate(list.min(16));
     for step in &mut cause.remedy {
         cut(&mut step.say);

@@ -18,7 +18,7 @@ use crate::support::{Collector, until, write};
 /// Debian's package prometheus-alertmanager.
 const PROGRAM: &str = "/usr/bin/prometheus-alertmanager";
 
-struct Alertmanager {
+pub(crate) struct Alertmanager {
     address: SocketAddr,
     dir: TempDir,
     child: Child,
@@ -33,7 +33,7 @@ impl Drop for Alertmanager {
 
 impl Alertmanager {
     /// `None` where it is not installed; in CI it has to be.
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             assert!(std::env::var_os("CI").is_none(), "{PROGRAM} is missing: apt-get install prometheus-alertmanager");
             let words = format!("skipped: {PROGRAM} is not installed (apt-get install prometheus-alertmanager)\n");
@@ -64,7 +64,7 @@ impl Alertmanager {
     }
 
     /// Ends it and starts it anew, with nothing in its memory.
-    async fn forget(&mut self) {
+    pub(crate) async fn forget(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("a child of ours");
         std::fs::remove_dir_all(self.dir.path().join("data")).ok();
@@ -72,21 +72,21 @@ impl Alertmanager {
         self.ready().await;
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Active alerts.
-    async fn alerts(&self) -> Vec<Value> {
+    pub(crate) async fn alerts(&self) -> Vec<Value> {
         let answer = reqwest::get(format!("{}/api/v2/alerts?active=true", self.url())).await.expect("an answer");
         answer.json::<Vec<Value>>().await.expect("JSON")
     }
 
-    async fn one(&self) -> Value {
+    pub(crate) async fn one(&self) -> Value {
         until("one alert is active", async || Some(self.alerts().await).filter(|alerts| alerts.len() == 1)).await.remove(0)
     }
 
-    async fn none(&self) {
+    pub(crate) async fn none(&self) {
         until("no alert is active", async || self.alerts().await.is_empty().then_some(())).await;
     }
 

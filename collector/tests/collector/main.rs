@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod alerts;
+mod hooks;
 mod hostile;
 mod ingest;
 mod query;
