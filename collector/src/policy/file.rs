@@ -13,6 +13,7 @@ use super::read::{self, Fields, Problems};
 use super::routes::{self, Route};
 use super::yaml::{Kind, Node, Place};
 use super::{HookConfig, MAX_FILE, Policy, PolicyError, RateCap, Templates};
+use crate::hooks::template::{self, TemplateError};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -217,18 +218,22 @@ fn rate_cap(node: Node, problems: &mut Problems<'_>) -> RateCap {
 
 fn templates(node: Node, problems: &mut Problems<'_>) -> Templates {
     let mut fields = Fields::of("templates", node, problems);
-    let mut take = |key: &'static str| fields.take(key).and_then(|node| read::value(key, &node, problems, template));
+    let mut take = |key: &'static str| fields.take(key).and_then(|node| read::value(key, &node, problems, |source| template(key, source)));
     let found = Templates { title: take("title"), text: take("text") };
     fields.end(problems);
     found
 }
 
-/// Looks at a template's form.
-fn template(text: &str) -> Result<String, String> {
-    if text.len() > MAX_TEMPLATE {
-        return Err(format!("the template has {} bytes; {MAX_TEMPLATE} are the most", text.len()));
+/// Looks at a template; it is tried with example messages, so that what would fail at night fails now.
+fn template(which: &'static str, source: &str) -> Result<String, String> {
+    if source.len() > MAX_TEMPLATE {
+        return Err(format!("the template has {} bytes; {MAX_TEMPLATE} are the most", source.len()));
     }
-    Ok(text.to_owned())
+    let TemplateError { line, problem, .. } = match template::check(which, source) {
+        Ok(()) => return Ok(source.to_owned()),
+        Err(error) => error,
+    };
+    Err(format!("the template cannot be used: {problem} (in its line {line})"))
 }
 
 fn external_url(text: &str) -> Result<String, String> {

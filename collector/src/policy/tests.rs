@@ -135,6 +135,8 @@ const BAD: &[(&str, u64, u64, &str)] = &[
     ("rateCap: {within: 0s}\n", 4, 19, "out of range: 1s to 1h"),
     ("rateCap: 5\n", 4, 10, "has to be keys with values; it is a number"),
     ("templates: {subject: x}\n", 4, 13, "there are: title, text"),
+    ("templates:\n  title: '{{ title '\n", 5, 10, "title: the template cannot be used"),
+    ("templates:\n  text: |\n    {{ title }}\n    {{ titel }}\n", 6, 5, "in its line 2"),
     ("templates: {title: [x]}\n", 4, 20, "has to be a text"),
     ("externalUrl: ftp://h\n", 4, 14, "http:// or https:// URL"),
     ("externalUrl: https://me:pw@h\n", 4, 14, "sent to every hook"),

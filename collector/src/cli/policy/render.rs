@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nodewhy_diagnosis::render::moment;
+
 use super::forecast::{Asked, Forecast, LASTS, Taken};
 use super::{Answer, Counts};
 use crate::message::Event;
@@ -40,12 +42,12 @@ pub(super) fn text(answer: &Answer) -> String {
 fn incident(out: &mut String, forecast: &Forecast) {
     let Forecast { at, cause, kind, layer, severity, nodes, doubt, quiet, routes, messages, more } = forecast;
     let [severity, layer, kind] = [word(severity), word(layer), word(kind)];
-    line(out, &format!("\n{cause} on {}: {severity}, layer {layer}, kind {kind}; it begins at {at:.0}", count(*nodes, "node")));
+    line(out, &format!("\n{cause} on {}: {severity}, layer {layer}, kind {kind}; it begins at {}", count(*nodes, "node"), moment(*at)));
     if let Some(doubt) = doubt {
         line(out, &format!("  note: {doubt}"));
     }
     for node in quiet.iter().take(NODES) {
-        let until = node.until.map(|until| format!(" until {until:.0}")).unwrap_or_default();
+        let until = node.until.map(|until| format!(" until {}", moment(until))).unwrap_or_default();
         line(out, &format!("  {} is in maintenance `{}` (line {}){until}", node.node, node.maintenance, node.line));
     }
     if quiet.len() > NODES {

@@ -28,7 +28,7 @@ fn it_is_shown_who_is_told_by_which_route_and_when() {
     let want = "\
 alerts.yaml: good: 2 hooks, 4 routes, 1 maintenance window
 
-swap-enabled on 1 node: critical, layer kubelet, kind node; it begins at 2026-12-01T12:00:00Z
+swap-enabled on 1 node: critical, layer kubelet, kind node; it begins at 2026-12-01 12:00:00Z
 
 Routes:
   line 5: takes it, to pager; the next ones are asked too
@@ -53,7 +53,7 @@ fn what_is_in_maintenance_is_told_when_that_is_over() {
     let said =
         answer(POLICY, r#"{"cause": "swap-enabled", "nodes": [{"name": "edge-1", "labels": {"zone": "eu-1a"}}]}"#, "2026-12-05T23:00:00Z");
     for part in [
-        "edge-1 is in maintenance `weekly` (line 10) until 2026-12-06T02:00:00Z",
+        "edge-1 is in maintenance `weekly` (line 10) until 2026-12-06 02:00:00Z",
         "line 5: all nodes are in maintenance",
         "+3h  pager  opened",
         "+3h  chat  opened",
