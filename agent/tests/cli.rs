@@ -50,11 +50,15 @@ fn check_of_a_host_without_a_kubelet_says_where_it_looked_and_ends() {
     let node = Node::new(None);
     JournalFile::system(&node.root()).kubelet("nothing of interest");
     let began = Instant::now();
-    let (code, text, notes) = run(node.command(&["check"]));
+    let (code, text, _) = run(node.command(&["check"]));
     // Its own deadline is 900 ms; the rest is for a machine busy with other tests.
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    assert!(notes.contains("No kubelet was found") && notes.contains("/var/lib/kubelet/config.yaml"), "{notes}");
+    assert!(text.contains("no kubelet was found") && text.contains("/var/lib/kubelet/config.yaml"), "{text}");
     assert_eq!(code, Some(3), "there is no D-Bus, so not everything could be looked at: {text}");
+    let (_, json, _) = run(node.command(&["check", "-o", "json"]));
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["unknown"][0]["what"], "kubelet");
+    assert!(value["unknown"][0]["why"].as_str().unwrap().contains("looked for "), "{json}");
 }
 
 #[test]

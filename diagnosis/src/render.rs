@@ -23,6 +23,8 @@ pub struct Style {
     pub saved_log: bool,
     /// The reader's time, for how long ago things were; that of the diagnosis if it is read as it is made.
     pub now: Option<Timestamp>,
+    /// So many causes that would be critical could not be looked for; `None` if nobody counted.
+    pub critical_unknown: Option<usize>,
     /// Since when nothing was heard of the node: the rest is what was known then.
     pub silent_since: Option<Timestamp>,
 }
@@ -137,7 +139,11 @@ impl Page<'_> {
         match self.diagnosis.verdict {
             _ if self.style.silent_since.is_some() => None,
             Verdict::Unknown => {
-                Some(format!("Nothing critical was found, and {} that could be critical could not be looked at.", things(unknown.len())))
+                let what = self.style.critical_unknown.map_or_else(
+                    || "something that could be critical could not be looked at".to_owned(),
+                    |count| format!("{} that would be critical could not be looked for", causes(count)),
+                );
+                Some(format!("Nothing critical was found, and {what}."))
             }
             Verdict::Healthy if self.style.saved_log => {
                 Some("No known cause in this log. That is all a log can say: it does not show what was not logged.".to_owned())
@@ -269,8 +275,8 @@ impl Page<'_> {
     }
 }
 
-fn things(count: usize) -> String {
-    if count == 1 { "one thing".to_owned() } else { format!("{count} things") }
+fn causes(count: usize) -> String {
+    if count == 1 { "one cause".to_owned() } else { format!("{count} causes") }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use nodewhy_diagnosis::diagnose::Mode;
-use nodewhy_diagnosis::facts::schema as s;
-use nodewhy_diagnosis::{Diagnosis, Facts, Missing, MissingKind, State, Verdict, View, diagnose, render};
+use nodewhy_diagnosis::render::{self, Style};
+use nodewhy_diagnosis::{Facts, Missing, MissingKind, Outcome, State, Verdict, View, diagnose};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -37,12 +37,10 @@ pub(super) fn check(host: Arc<Host>, config: &Config, problems: &[Problem], form
     // What hangs still is left behind, not waited for.
     runtime.shutdown_background();
     loaded.refused.iter().for_each(|why| output::note(&format!("refused: {why}")));
-    let (mut diagnosis, facts) = judge(&names, config, &loaded, facts, batch);
+    let Outcome { mut diagnosis, critical_unknown, .. } = judge(&names, config, &loaded, facts, batch);
     diagnosis.unknown.extend(left_out(problems));
-    output::value(&diagnosis, format, || render::text(&diagnosis, output::style()))?;
-    if let Some(note) = not_kubernetes(&facts) {
-        output::note(&note);
-    }
+    let style = Style { critical_unknown: Some(critical_unknown), ..output::style() };
+    output::value(&diagnosis, format, || render::text(&diagnosis, style))?;
     Ok(code(diagnosis.verdict))
 }
 
@@ -99,22 +97,13 @@ fn unread(at: Timestamp) -> Batch {
     Batch { facts, ..Batch::default() }
 }
 
-fn judge(names: &Names, config: &Config, loaded: &Loaded, mut facts: Facts, batch: Batch) -> (Diagnosis, Facts) {
+fn judge(names: &Names, config: &Config, loaded: &Loaded, mut facts: Facts, batch: Batch) -> Outcome {
     facts.absorb(batch.facts);
     let identity = Identity::new(names, config.node_name.as_deref(), &facts);
     let view = View { now: Timestamp::now(), node: &identity.node, facts: &facts, sightings: &batch.sightings, mode: Mode::Once };
-    let mut diagnosis = diagnose(&loaded.catalogue, &view, &State::default()).diagnosis;
-    diagnosis.unknown.extend(loaded.unknown());
-    (diagnosis, facts)
-}
-
-/// What a host without a kubelet is told beside its diagnosis.
-fn not_kubernetes(facts: &Facts) -> Option<String> {
-    if facts.known(s::NODE_IS_KUBERNETES) != Some(false) {
-        return None;
-    }
-    let places = facts.known(s::NODE_LOOKED_IN).unwrap_or_default();
-    Some(format!("No kubelet was found on this host. Looked for: {}.", places.join(", ")))
+    let mut outcome = diagnose(&loaded.catalogue, &view, &State::default());
+    outcome.diagnosis.unknown.extend(loaded.unknown());
+    outcome
 }
 
 fn code(verdict: Verdict) -> u8 {

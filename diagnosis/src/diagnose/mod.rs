@@ -56,6 +56,8 @@ pub enum Mode {
 pub struct Outcome {
     /// What is so now.
     pub diagnosis: Diagnosis,
+    /// So many causes that would be critical could not be looked for.
+    pub critical_unknown: usize,
     /// What changed; empty if nothing did.
     pub transitions: Vec<Transition>,
     /// To be handed in next time.
@@ -89,10 +91,11 @@ pub fn diagnose(catalogue: &Catalogue, view: &View<'_>, prior: &State) -> Outcom
     order::order(&mut found.present, catalogue, &state, &look.seen);
     tell(&look, &mut state, &found, &mut transitions);
 
-    let verdict = verdict::verdict(&found.present, found.critical_unknown);
-    let unknown = unknown::unknown(found.missing);
+    let verdict = verdict::verdict(&found.present, found.critical_unknown > 0);
+    let mut unknown = unknown::unknown(found.missing);
+    unknown.splice(0..0, unknown::no_kubelet(view.facts));
     let diagnosis = Diagnosis { node: view.node.to_owned(), at: now, verdict, causes: found.present, unknown };
-    Outcome { diagnosis, transitions, state, wake_at: look.wake.earliest() }
+    Outcome { diagnosis, critical_unknown: found.critical_unknown, transitions, state, wake_at: look.wake.earliest() }
 }
 
 /// What the rules look at in one step.
@@ -140,7 +143,7 @@ struct Found {
     /// Why open cases close, by code.
     absent: BTreeMap<String, String>,
     missing: BTreeMap<&'static str, Missing>,
-    critical_unknown: bool,
+    critical_unknown: usize,
 }
 
 fn judge_all(look: &Look<'_>, catalogue: &Catalogue, state: &mut State) -> Found {
@@ -171,7 +174,7 @@ fn judge_all(look: &Look<'_>, catalogue: &Catalogue, state: &mut State) -> Found
             Standing::Unknown(missing) => {
                 found.present.extend(open.map(|case| case.shown.clone()));
                 let critical = cause.severity == Severity::Critical;
-                found.critical_unknown |= critical;
+                found.critical_unknown += usize::from(critical);
                 // That a trend has not been watched for long enough yet is no failure to look, and nothing hangs on it.
                 found.missing.extend(missing.into_iter().filter(|(_, why)| critical || why.kind != MissingKind::NotYet));
             }

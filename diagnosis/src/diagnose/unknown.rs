@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::Missing;
+use crate::facts::{Facts, Missing, schema};
 use crate::model::Unknown;
 
 /// More lines than anyone reads.
@@ -18,6 +18,17 @@ pub(super) fn unknown(missing: BTreeMap<&'static str, Missing>) -> Vec<Unknown> 
     lines.sort();
     lines.truncate(MAX_LINES);
     lines
+}
+
+/// That this host has no kubelet, and where one was looked for: what concerns one does not apply here, and if there is one all the same,
+/// nobody has looked at it.
+pub(super) fn no_kubelet(facts: &Facts) -> Option<Unknown> {
+    if facts.known(schema::NODE_IS_KUBERNETES) != Some(false) {
+        return None;
+    }
+    let places = facts.known(schema::NODE_LOOKED_IN).unwrap_or_default();
+    let why = format!("no kubelet was found on this host; looked for {}", places.join(", "));
+    Some(Unknown { what: "kubelet".to_owned(), why })
 }
 
 fn words(missing: &Missing) -> String {

@@ -156,7 +156,11 @@ fn healthy_and_unknown_say_what_they_mean() {
     let mut diagnosis = swap();
     diagnosis.causes.clear();
     diagnosis.verdict = Verdict::Unknown;
-    assert!(text(&diagnosis, Style::default()).contains("one thing that could be critical could not be looked at"));
+    assert!(text(&diagnosis, Style::default()).contains("and something that could be critical could not be looked at."));
+    for (count, words) in [(1, "and one cause that would be critical could not be looked for."), (3, "and 3 causes that would be")] {
+        let page = text(&diagnosis, Style { critical_unknown: Some(count), ..Style::default() });
+        assert!(page.contains(words), "{page}");
+    }
     diagnosis.verdict = Verdict::Healthy;
     assert!(text(&diagnosis, Style::default()).contains("No cause found in what could be looked at."));
     diagnosis.unknown.clear();

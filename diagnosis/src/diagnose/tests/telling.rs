@@ -159,3 +159,24 @@ fn a_cause_of_the_collector_is_put_into_words_with_what_it_knows() {
     let (message, remedy) = in_words(&catalogue.causes()[0], &facts, at(1.0));
     assert_eq!((message.as_str(), remedy[0].run.as_deref()), ("n1 is silent", Some("ping n1")));
 }
+
+#[test]
+fn a_host_without_a_kubelet_is_told_with_the_places_looked_at_and_critical_causes_alone_are_counted() {
+    let one = |severity: &str, fact: &str| format!("signs: [{{fact: {fact}}}]\nseverity: {severity}");
+    let mut lab = Lab::new(&[
+        file("a", &one("critical", "disk.read_only")),
+        file("b", &one("critical", "disk.below_bytes")),
+        file("c", &one("warning", "disk.below_inodes")),
+    ]);
+    for key in [DISK_READ_ONLY, DISK_BELOW_BYTES, DISK_BELOW_INODES] {
+        lab.miss(0.0, key, MissingKind::Failed);
+    }
+    lab.set(0.0, NODE_IS_KUBERNETES, false);
+    lab.set(0.0, NODE_LOOKED_IN, vec!["/etc/kubernetes".to_owned(), "kubelet.service".to_owned()]);
+    let outcome = lab.look(0.0);
+    assert_eq!(outcome.critical_unknown, 2);
+    let first = &outcome.diagnosis.unknown[0];
+    assert_eq!((&*first.what, &*first.why), ("kubelet", "no kubelet was found on this host; looked for /etc/kubernetes, kubelet.service"));
+    lab.set(1.0, NODE_IS_KUBERNETES, true);
+    assert!(lab.look(1.0).diagnosis.unknown.iter().all(|unknown| unknown.what != "kubelet"));
+}
