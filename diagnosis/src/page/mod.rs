@@ -1,5 +1,6 @@
 //! One cause's page, and the index of all: Markdown, as docs/causes/ has it, and the same for a terminal.
 
+mod conditions;
 mod terminal;
 mod words;
 
@@ -16,6 +17,9 @@ pub fn page(cause: &Cause, catalogue: &Catalogue) -> String {
     let explained_by = catalogue.causes().iter().filter(|other| other.explains.contains(&cause.code)).map(|other| other.code.as_str());
     line(&mut text, &format!("* Layer: {}", words::layer(cause.layer)));
     line(&mut text, &format!("* Severity: {}", words::severity(cause)));
+    if let Some(critical) = &cause.critical_when {
+        line(&mut text, &format!("* Critical if {}", conditions::in_words(&critical.source)));
+    }
     line(&mut text, &format!("* Explains: {}", links(cause.explains.iter().map(String::as_str))));
     line(&mut text, &format!("* Explained by: {}", links(explained_by)));
     section(&mut text, "What it means", &cause.docs.meaning);
@@ -109,7 +113,8 @@ fn fact_sign(text: &mut String, sign: &FactSign) {
 fn remedy(text: &mut String, cause: &Cause) {
     line(text, "\n## What to do\n");
     for (index, step) in cause.remedy.iter().enumerate() {
-        line(text, &format!("{}. {}{}", index + 1, plain(&step.say.source), if step.run.is_some() { ":" } else { "." }));
+        let only = step.when.as_ref().map(|when| format!("If {}: ", conditions::in_words(&when.source))).unwrap_or_default();
+        line(text, &format!("{}. {only}{}{}", index + 1, plain(&step.say.source), if step.run.is_some() { ":" } else { "." }));
         if let Some(run) = &step.run {
             let _ = write!(text, "\n   ```sh\n   {}\n   ```\n\n", plain(&run.source));
         }
