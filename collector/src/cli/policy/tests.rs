@@ -112,3 +112,28 @@ fn a_bad_policy_is_told_line_by_line_and_counted() {
     assert!(lines[0].starts_with("alerts.yaml:1:1: ") && lines[1].starts_with("alerts.yaml:2:21: "), "{text}");
     assert_eq!(lines[2], "alerts.yaml: cannot be used: 2 mistakes");
 }
+
+#[test]
+fn scripts_can_tell_by_the_exit_code() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let (good, bad) = (file("good.yaml", POLICY), file("bad.yaml", "hooks: 7\n"));
+    let (told, untold) =
+        (file("a.json", "{cause: swap-enabled, nodes: [n]}"), file("b.json", "{cause: swap-enabled, severity: info, nodes: [n]}"));
+    let code = |policy: &Path, incident: Option<&Path>| {
+        let test = Test { policy: policy.to_owned(), incident: incident.map(Path::to_owned), at: None, output: Output::Json };
+        test.run(Timestamp::UNIX_EPOCH).map_err(|error| format!("{error:#}"))
+    };
+    assert_eq!(code(&good, None), Ok(0));
+    assert_eq!(code(&good, Some(&told)), Ok(0));
+    assert_eq!(code(&good, Some(&untold)), Ok(1));
+    assert_eq!(code(&bad, Some(&told)), Ok(3));
+    for (policy, incident) in [(&good, directory.path()), (&good, &*bad), (&directory.path().join("none"), &*told)] {
+        let problem = code(policy, Some(incident)).expect_err("cannot be used: exit code 3");
+        assert!(problem.contains(&*directory.path().to_string_lossy()), "says which file: {problem}");
+    }
+}
