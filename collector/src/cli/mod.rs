@@ -4,6 +4,7 @@ mod health;
 mod hooks;
 mod output;
 mod policy;
+mod preview;
 mod run;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ Examples:
   nodewhy-collector                                        the daemon, with /etc/nodewhy/collector.yaml if it is there
   nodewhy-collector run --config collector.yaml --data-dir ./data
   nodewhy-collector health                                 does the one with this configuration answer?
+  nodewhy-collector hooks preview                          what would the hooks of /etc/nodewhy/alerts.yaml be sent?
   nodewhy-collector hooks test ops                         send a test message to the hook named ops
   nodewhy-collector policy test alerts.yaml                is this alert policy good?
 
@@ -96,6 +98,9 @@ enum HooksCommand {
         /// The hook's name in the configuration
         name: String,
     },
+    /// Show what hooks would be sent, and send nothing
+    #[command(after_help = preview::EXAMPLES)]
+    Preview(preview::Preview),
 }
 
 /// The program.
@@ -130,6 +135,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         None | Some(Command::Run) => run::run(settings.config()?),
         Some(Command::Health) => health::ask(&settings.config()?),
         Some(Command::Hooks { what: HooksCommand::Test { name } }) => hooks::test(&settings.config()?, &name),
+        Some(Command::Hooks { what: HooksCommand::Preview(preview) }) => preview.run(jiff::Timestamp::now()),
         Some(Command::Policy { what }) => what.run(jiff::Timestamp::now()),
     }
 }

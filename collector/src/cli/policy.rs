@@ -120,7 +120,7 @@ fn read_incident(path: &Path) -> anyhow::Result<Incident> {
 }
 
 /// A file, or standard input; little more of it than may be.
-fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = MAX_FILE as u64 + 1;
     let read = if path == Path::new("-") {

@@ -5,8 +5,42 @@ use std::path::Path;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::sign::{Secret, secrets};
+
 /// Longest file that is read.
 const LONGEST: u64 = 256 * 1024;
+
+/// Whether files are read, or only named: for those who look what would be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// They are read.
+    Read,
+    /// Their names stand for what they hold.
+    Named,
+}
+
+impl Files {
+    /// The one line of a file.
+    pub(super) fn line(self, key: &str, path: &Path) -> Result<String, String> {
+        if self == Self::Named { Ok(format!("({key} {})", path.display())) } else { line(key, path) }
+    }
+
+    /// The URL that a file holds.
+    pub(super) fn url(self, key: &str, path: &Path) -> Result<Url, String> {
+        if self == Self::Named { Url::parse("https://in.a.file/").map_err(|error| error.to_string()) } else { url(key, path) }
+    }
+
+    /// The headers that a file holds.
+    pub(super) fn headers(self, path: Option<&Path>) -> Result<HeaderMap, String> {
+        headers(path.filter(|_| self == Self::Read))
+    }
+
+    /// The signing secrets that a file holds.
+    pub(super) fn secrets(self, path: Option<&Path>) -> Result<Vec<Secret>, String> {
+        let Some(path) = path.filter(|_| self == Self::Read) else { return Ok(Vec::new()) };
+        secrets(&text("secretFile", path)?).map_err(|error| format!("secretFile {}: {error}", path.display()))
+    }
+}
 
 /// The text of a file.
 pub(super) fn text(key: &str, path: &Path) -> Result<String, String> {
@@ -29,13 +63,13 @@ pub(super) fn line(key: &str, path: &Path) -> Result<String, String> {
 }
 
 /// The URL that a file holds.
-pub(super) fn url(key: &str, path: &Path) -> Result<Url, String> {
+fn url(key: &str, path: &Path) -> Result<Url, String> {
     let url = line(key, path)?.parse::<crate::policy::hooks::HttpUrl>();
     url.map(|url| url.url().clone()).map_err(|error| format!("{key} {}: {error}", path.display()))
 }
 
 /// `Name: value` lines; empty ones and those that begin with # are left out.
-pub(super) fn headers(path: Option<&Path>) -> Result<HeaderMap, String> {
+fn headers(path: Option<&Path>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let Some(path) = path else { return Ok(headers) };
     let text = text("headersFile", path)?;

@@ -8,12 +8,12 @@ use reqwest::Url;
 
 use super::alertmanager::{self, Alert, Labels};
 use super::deliver::{Blame, Failure};
-use super::files;
+use super::files::{self, Files};
 use super::http::Http;
 use super::parcel::{Parcel, Post};
 use super::template::Templates;
 use super::webhook::To;
-use super::{email, exec, opsgenie, pagerduty, sign, slack, teams, text, webhook};
+use super::{email, exec, opsgenie, pagerduty, slack, teams, text, webhook};
 use crate::message::Message;
 use crate::policy::hooks::{Format, HookConfig, HookKind};
 
@@ -88,7 +88,7 @@ impl Hook {
     /// # Errors
     /// What is missing, in words.
     pub fn check(&self) -> Result<(), String> {
-        match (self.parcel(&super::example::node(Timestamp::now()), None, Timestamp::now(), AHEAD)?, &self.kind) {
+        match (self.parcel(Files::Read, &super::example::node(Timestamp::now()), None, Timestamp::now(), AHEAD)?, &self.kind) {
             (Parcel::Post(post), _) => self.http.try_out(post.url.scheme() == "https"),
             (Parcel::Mail(_), HookKind::Email(to)) => email::try_out(to, &access(to)?),
             (Parcel::Mail(_) | Parcel::Run(_), _) => Ok(()),
@@ -110,7 +110,7 @@ impl Hook {
         let work = move || {
             let now = Timestamp::now();
             let labels = hook.keeps_labels().then(|| alertmanager::alerts(&message, kept.as_ref(), now, ahead).pop()).flatten();
-            hook.parcel(&message, kept.as_ref(), now, ahead).map(|parcel| (parcel, labels.map(|alert| alert.labels)))
+            hook.parcel(Files::Read, &message, kept.as_ref(), now, ahead).map(|parcel| (parcel, labels.map(|alert| alert.labels)))
         };
         let ready = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string());
         let (parcel, labels) = ready.and_then(|ready| ready).map_err(|words| Failure { words, blame: Blame::Away })?;
@@ -133,7 +133,7 @@ impl Hook {
         let HookKind::Alertmanager(hook) = self.kind.clone() else { return Ok(()) };
         let work = move || {
             let mut post = Post::json(hook.url.join("api/v2/alerts"), &alerts)?;
-            post.headers.extend(files::headers(hook.headers_file.as_deref())?);
+            post.headers.extend(Files::Read.headers(hook.headers_file.as_deref())?);
             Ok(post)
         };
         let ready = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string());
@@ -141,36 +141,44 @@ impl Hook {
         self.http.clone().post(post).await.map(drop)
     }
 
-    /// What is sent for a message. Reads files.
-    pub(super) fn parcel(&self, message: &Message, kept: Option<&Labels>, now: Timestamp, ahead: Duration) -> Result<Parcel, String> {
+    /// The words that it uses.
+    pub(super) fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    /// What is sent for a message.
+    pub(super) fn parcel(
+        &self,
+        files: Files,
+        message: &Message,
+        kept: Option<&Labels>,
+        now: Timestamp,
+        ahead: Duration,
+    ) -> Result<Parcel, String> {
         let message = &text::shorten(message, LONGEST);
         let texts = || self.templates.render(message);
         let post = match &self.kind {
             HookKind::Webhook(hook) => {
-                let secrets = match &hook.secret_file {
-                    Some(path) => sign::secrets(&files::text("secretFile", path)?)
-                        .map_err(|error| format!("secretFile {}: {error}", path.display()))?,
-                    None => Vec::new(),
-                };
+                let secrets = files.secrets(hook.secret_file.as_deref())?;
                 let to = To { hook: &self.name, url: hook.url.url().clone(), format: hook.format, secrets: &secrets };
                 let mut post = webhook::request(to, message, kept, now)?;
-                post.headers.extend(files::headers(hook.headers_file.as_deref())?);
+                post.headers.extend(files.headers(hook.headers_file.as_deref())?);
                 post
             }
             HookKind::Alertmanager(hook) => {
                 let alerts = alertmanager::alerts(message, kept, now, ahead);
                 let mut post = Post::json(hook.url.join("api/v2/alerts"), &alerts)?;
-                post.headers.extend(files::headers(hook.headers_file.as_deref())?);
+                post.headers.extend(files.headers(hook.headers_file.as_deref())?);
                 post
             }
-            HookKind::Slack(hook) => Post::json(files::url("urlFile", &hook.url_file)?, &slack::body(message, &texts()))?,
-            HookKind::Teams(hook) => Post::json(files::url("urlFile", &hook.url_file)?, &teams::body(message, &texts()))?,
+            HookKind::Slack(hook) => Post::json(files.url("urlFile", &hook.url_file)?, &slack::body(message, &texts()))?,
+            HookKind::Teams(hook) => Post::json(files.url("urlFile", &hook.url_file)?, &teams::body(message, &texts()))?,
             HookKind::PagerDuty(hook) => {
-                let key = files::line("routingKeyFile", &hook.routing_key_file)?;
+                let key = files.line("routingKeyFile", &hook.routing_key_file)?;
                 Post::json(Url::clone(hook.url.url()), &pagerduty::body(message, &texts(), &key))?
             }
             HookKind::Opsgenie(hook) => {
-                let key = files::line("apiKeyFile", &hook.api_key_file)?;
+                let key = files.line("apiKeyFile", &hook.api_key_file)?;
                 opsgenie::request(hook, message, &texts(), &key)?
             }
             HookKind::Email(hook) => return Ok(Parcel::Mail(Box::new(email::mail(hook, message, &texts())?))),

@@ -12,6 +12,7 @@ mod http;
 mod opsgenie;
 mod pagerduty;
 mod parcel;
+mod preview;
 mod set;
 mod sign;
 mod slack;

@@ -39,3 +39,29 @@ fn installed(program: &str, package: &str) -> bool {
     std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes()).ok();
     false
 }
+
+#[test]
+fn what_hooks_would_be_sent_is_shown_without_sending_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let policy = crate::support::write(
+        dir.path(),
+        "alerts.yaml",
+        "hooks:\n  - {name: chat, slack: {urlFile: /none/url}}\n  - {name: pager, pagerduty: {routingKeyFile: /none/key}}\n\
+         templates: {title: '{{ heading }}{{ cause.code }} on {{ where }}'}\n",
+    );
+    let message = nodewhy_collector::hooks::example::resolved(jiff::Timestamp::UNIX_EPOCH);
+    let message = crate::support::write(dir.path(), "message.json", &serde_json::to_string(&message).expect("JSON"));
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nodewhy-collector"));
+        let output = command.args(["hooks", "preview", "--policy"]).arg(&policy).args(arguments).output().expect("it runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, shown, _) = run(&[]);
+    assert_eq!((code, shown.matches("--- hook ").count()), (Some(0), 6), "two hooks, three examples: {shown}");
+    let (code, shown, _) = run(&["--hook", "chat", "--message", message.to_str().expect("a path")]);
+    assert_eq!((code, shown.matches("--- hook ").count()), (Some(0), 1), "{shown}");
+    assert!(shown.contains("Over: swap-enabled on worker-1 (zone=eu-1a)"), "{shown}");
+    let (code, _, error) = run(&["--hook", "nobody"]);
+    assert!(code == Some(3) && error.contains("there are: chat, pager"), "{error}");
+}
