@@ -12,9 +12,9 @@ use crate::checks::support::{failed, needs};
 
 /// An HTTP proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Proxy {
-    pub(super) host: String,
-    pub(super) port: u16,
+pub(in crate::checks) struct Proxy {
+    pub(in crate::checks) host: String,
+    pub(in crate::checks) port: u16,
 }
 
 impl std::fmt::Display for Proxy {
@@ -57,7 +57,7 @@ fn through(url: &str, config: &Kubeconfig) -> Result<Way, Missing> {
 }
 
 /// `http://host:port`; `host:port` alone is taken for that (parseProxy).
-fn parse(url: &str) -> Result<Proxy, &'static str> {
+pub(in crate::checks) fn parse(url: &str) -> Result<Proxy, &'static str> {
     let rest = match url.split_once("://") {
         Some(("http", rest)) => rest,
         Some(("https" | "socks5" | "socks5h", _)) => return Err("whose protocol the agent does not speak"),
@@ -72,23 +72,23 @@ fn parse(url: &str) -> Result<Proxy, &'static str> {
         (None, Some(host)) => (host, 80),
         (None, None) => (authority, 80),
     };
-    if host.is_empty() || host.contains(char::is_whitespace) {
+    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control() || "[]".contains(c)) {
         return Err("which is no address");
     }
     Ok(Proxy { host: host.to_owned(), port })
 }
 
-/// A proxy's address as it may be shown.
+/// A proxy's address as it may be shown. A password may have `/`, `#` or `://` in it that should have been escaped: whatever is before the
+/// last `@` is hidden.
 pub(in crate::checks) fn without_user(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
-    let separator = if scheme.is_empty() { "" } else { "://" };
-    format!("{scheme}{separator}***@{}", &rest[at + 1..])
+    let Some(at) = url.rfind('@') else { return url.to_owned() };
+    let plain = |scheme: &str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let scheme = url.find("://").filter(|end| *end < at && plain(&url[..*end])).map_or("", |end| &url[..end + 3]);
+    format!("{scheme}***@{}", &url[at + 1..])
 }
 
 /// useProxy, the other way round.
-fn is_excepted(except: &str, host: &str, port: u16) -> bool {
+pub(in crate::checks) fn is_excepted(except: &str, host: &str, port: u16) -> bool {
     let address = host.parse::<IpAddr>().ok();
     if host == "localhost" || address.is_some_and(|address| plain(address).is_loopback()) {
         return true;
@@ -135,7 +135,12 @@ fn split_port(text: &str) -> Option<(&str, &str)> {
 fn network(entry: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = entry.split_once('/')?;
     let (address, bits): (IpAddr, u32) = (address.parse().ok()?, bits.parse().ok()?);
-    (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
+    match (address, address.to_canonical()) {
+        // ::ffff:10.0.0.0/104 is 10.0.0.0/8 (net.IPNet.Contains); a wider one has no IPv4 address in it.
+        (IpAddr::V6(_), v4 @ IpAddr::V4(_)) if (96..=128).contains(&bits) => Some((v4, bits - 96)),
+        (IpAddr::V4(_), _) => (bits <= 32).then_some((address, bits)),
+        (IpAddr::V6(_), _) => (bits <= 128).then_some((address, bits)),
+    }
 }
 
 fn within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
@@ -166,10 +171,10 @@ mod tests {
         {
             assert!(!is_excepted(except, host, 6443), "{except}");
         }
-        for except in ["10.1.2.3", "10.0.0.0/8", "10.1.2.3:6443", "0.0.0.0/0", "::ffff:10.1.2.3"] {
+        for except in ["10.1.2.3", "10.0.0.0/8", "10.1.2.3:6443", "0.0.0.0/0", "::ffff:10.1.2.3", "::ffff:10.0.0.0/104"] {
             assert!(is_excepted(except, "10.1.2.3", 6443), "{except}");
         }
-        for except in ["10.1.2.4", "10.1.2.3:443", "10.1.2.4/32", "10.1.2.0/33", "2001:db8::/32"] {
+        for except in ["10.1.2.4", "10.1.2.3:443", "10.1.2.4/32", "10.1.2.0/33", "::ffff:10.0.0.0/95", "2001:db8::/32"] {
             assert!(!is_excepted(except, "10.1.2.3", 6443), "{except}");
         }
         assert!(is_excepted("2001:db8::/32", "2001:db8::7", 6443));
@@ -184,11 +189,22 @@ mod tests {
         assert_eq!(parse("proxy.example:3128"), proxy("proxy.example", 3128));
         assert_eq!(parse("http://[2001:db8::1]"), proxy("2001:db8::1", 80));
         assert_eq!(parse("10.0.0.9"), proxy("10.0.0.9", 80));
-        for bad in ["https://proxy:3128", "socks5://proxy:1080", "http://user:secret@proxy:3128", "http://", "http://x:port", "a b"] {
+        for bad in [
+            "https://proxy:3128",
+            "socks5://proxy:1080",
+            "http://user:secret@proxy:3128",
+            "http://",
+            "http://x:port",
+            "a b",
+            "[::1",
+            "http://[x]y]:1",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert_eq!(without_user("http://user:secret@proxy:3128/x"), "http://***@proxy:3128/x");
         assert_eq!(without_user("user:secret@proxy:3128"), "***@proxy:3128");
         assert_eq!(without_user("http://proxy:3128"), "http://proxy:3128");
+        assert_eq!(without_user("http://user:sec/r#t@proxy:3128"), "http://***@proxy:3128", "a password that should have been escaped");
+        assert_eq!(without_user("user:x@y://secret@proxy"), "***@proxy");
     }
 }
