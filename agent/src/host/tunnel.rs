@@ -1,6 +1,7 @@
 //! A way through an HTTP proxy (RFC 9110 9.3.6, CONNECT), as Go's net/http makes one for https.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_util::FutureExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -34,9 +35,14 @@ fn word(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// Status and status line of the answer. Read byte by byte: what comes after the head is the other end's.
+/// Status and status line of the answer.
 async fn ask(stream: &mut TcpStream, authority: &str) -> std::io::Result<(u16, String)> {
     stream.write_all(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: nodewhy-agent\r\n\r\n").as_bytes()).await?;
+    status(&head(stream).await?)
+}
+
+/// Read byte by byte: what comes after the head is the other end's.
+async fn head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() == HEAD_LIMIT {
@@ -44,9 +50,38 @@ async fn ask(stream: &mut TcpStream, authority: &str) -> std::io::Result<(u16, S
         }
         head.push(stream.read_u8().await?);
     }
-    let line: String =
-        String::from_utf8_lossy(&head).lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
-    let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
-    let status = status.ok_or_else(|| std::io::Error::other(format!("the answer is not HTTP: {line}")))?;
+    Ok(head)
+}
+
+fn status(head: &[u8]) -> std::io::Result<(u16, String)> {
+    let text = String::from_utf8_lossy(head);
+    let first = text.lines().next().unwrap_or_default();
+    let line: String = first.chars().filter(|c| !c.is_control()).take(200).collect();
+    let status = code(first).ok_or_else(|| std::io::Error::other(format!("the answer is not HTTP: {line}")))?;
     Ok((status, line))
+}
+
+/// Three digits after the version, as Go's http.ReadResponse wants them.
+fn code(line: &str) -> Option<u16> {
+    let (version, rest) = line.split_once(' ')?;
+    let minor = version.strip_prefix("HTTP/1.")?;
+    let code = rest.trim_start_matches(' ').split(' ').next()?;
+    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits(minor, 1) && digits(code, 3) { code.parse().ok() } else { None }
+}
+
+/// For the fuzzer: an answer, and what comes after it.
+#[doc(hidden)]
+pub fn fuzz_answer(bytes: &[u8]) {
+    let mut rest = bytes;
+    let Some(read) = head(&mut rest).now_or_never() else { panic!("bytes at hand were waited for") };
+    let Ok(read) = read else { return assert!(bytes.len() >= HEAD_LIMIT || rest.is_empty()) };
+    assert!(read.len() <= HEAD_LIMIT && [&read, rest].concat() == bytes, "what is not the proxy's was taken");
+    match status(&read) {
+        Err(error) => assert!(error.to_string().chars().count() <= 300),
+        Ok((code, line)) => {
+            assert!(line.starts_with("HTTP/1.") && line.contains(&format!(" {code:03}")) && code <= 999, "{code}: {line}");
+            assert!(line.chars().count() <= 200 && !line.contains(char::is_control), "{line:?}");
+        }
+    }
 }
