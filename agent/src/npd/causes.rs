@@ -215,7 +215,7 @@ impl Made {
             self.messages.push(json!({"say": "{{sighting.text}}"}));
         } else {
             // Only plugins: one of the above is true of a cause that is present.
-            self.messages.push(json!({"say": self.reason.replace("{{", "{ {")}));
+            self.messages.push(json!({"say": without_braces(&self.reason)}));
         }
         let title = match self.conditions.as_slice() {
             [] => format!("{} (an event of node-problem-detector's rules)", self.reason),
@@ -241,6 +241,15 @@ impl Made {
         });
         cause.to_string()
     }
+}
+
+/// What begins an expression in a text begins none.
+fn without_braces(text: &str) -> String {
+    let mut plain = text.to_owned();
+    while plain.contains("{{") {
+        plain = plain.replace("{{", "{ {");
+    }
+    plain
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         total += rest[..number].parse::<f64>().map_err(|_| wrong())? * seconds;
         rest = &rest[unit_end..];
     }
-    Duration::try_from_secs_f64(total).map_err(|_| wrong())
+    // time.Duration holds 292 years.
+    Duration::try_from_secs_f64(total).ok().filter(|length| i64::try_from(length.as_nanos()).is_ok()).ok_or_else(wrong)
 }
 
 const MONTHS: [&str; 12] =
@@ -201,7 +202,10 @@ impl Read {
         };
         let time = Time::new(hour, self.minute, self.second.min(59), self.nanos).ok()?;
         let date = match self.day_of_year {
-            Some(day) => Date::new(year, 1, 1).ok()?.checked_add(jiff::Span::new().try_days(day - 1).ok()?).ok()?,
+            Some(day) => {
+                let date = Date::new(year, 1, 1).ok()?.checked_add(jiff::Span::new().try_days(day - 1).ok()?).ok()?;
+                Some(date).filter(|date| date.year() == year)?
+            }
             None => Date::new(year, self.month.unwrap_or(1), self.day.unwrap_or(1)).ok()?,
         };
         Some(date.to_datetime(time))
@@ -269,7 +273,7 @@ mod tests {
         for (text, millis) in [("0", 0), ("5m", 300_000), ("1h30m", 5_400_000), ("1.5s", 1500), ("86400s", 86_400_000), ("300ms", 300)] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "5", "5 m", "m", "-5s", "5d", "1h-2m", "1e9999s"] {
+        for text in ["", "5", "5 m", "m", "-5s", "5d", "1h-2m", "1e9999s", "9999999h"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }
@@ -286,7 +290,14 @@ mod tests {
         ] {
             assert_eq!(parse(layout, text, now), Some(at(wanted)), "{layout}: {text}");
         }
-        for (layout, text) in [("2006-01-02", "2026-13-02"), ("15:04:05.000", "10:00:00.1"), ("Jan _2", "Nox 25"), ("2006", "2026x")] {
+        for (layout, text) in [
+            ("2006-01-02", "2026-13-02"),
+            ("15:04:05.000", "10:00:00.1"),
+            ("Jan _2", "Nox 25"),
+            ("2006", "2026x"),
+            ("2006-002", "2026-000"),
+            ("2006-002", "2026-366"),
+        ] {
             assert_eq!(parse(layout, text, now), None, "{layout}: {text}");
         }
     }
