@@ -69,17 +69,27 @@ fn manifest(host: &Host, path: String) -> Record {
 
 /// The pod's name, if the kubelet would come as far as it (tryDecodeSinglePod in pkg/kubelet/config/common.go, ValidatePodCreate). Only what
 /// every version since 1.14 refuses is refused here; fields it does not know it passes over.
-fn name_of(path: &str, text: &str) -> Result<String, String> {
+pub(super) fn name_of(path: &str, text: &str) -> Result<String, String> {
     let value: Value = parse_yaml(text).map_err(|error| yaml_complaint(path, &error))?;
     let said = |at: &str| value.pointer(at).and_then(Value::as_str).unwrap_or_default();
     match (said("/apiVersion"), said("/kind")) {
         ("v1", "Pod") => {}
         (_, "") => return Err(format!("{path}: kind is not set (Pod)")),
-        (version, kind) => return Err(format!("{path}: is a {kind} of apiVersion {version:?}; only a Pod of v1 is run from here")),
+        (version, kind) => {
+            let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(63).collect::<String>();
+            return Err(format!("{path}: is a {} of apiVersion {:?}; only a Pod of v1 is run from here", short(kind), short(version)));
+        }
     }
     let name = said("/metadata/name");
     if name.is_empty() {
         return Err(format!("{path}: metadata.name is not set"));
+    }
+    // ValidatePodName; the node's name is put behind it before.
+    let usual = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    if name.len() > 253 || !name.bytes().all(usual) || name.starts_with(['-', '.']) {
+        return Err(format!(
+            "{path}: metadata.name is no name of a pod: a-z, 0-9, - and . make one, 253 characters at most, the first a letter or digit"
+        ));
     }
     let Some(containers) = value.pointer("/spec/containers").and_then(Value::as_array).filter(|containers| !containers.is_empty()) else {
         return Err(format!("{path}: spec.containers names no container"));
@@ -123,6 +133,7 @@ mod tests {
             ("", "kind is not set"),
             ("apiVersion: apps/v1\nkind: Deployment\n", "is a Deployment"),
             ("apiVersion: v1\nkind: Pod\nspec: {}\n", "metadata.name is not set"),
+            ("apiVersion: v1\nkind: Pod\nmetadata: {name: Web_1}\nspec: {}\n", "metadata.name is no name"),
             ("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: []}\n", "names no container"),
             ("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: a}]}\n", "spec.containers[0].image is not set"),
         ] {
