@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nodewhy_agent::checks::fuzz_command(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nodewhy_agent::checks::fuzz::command(bytes));

@@ -9,6 +9,8 @@ mod conntrack;
 mod disk;
 mod exhaustion;
 mod file_handles;
+#[doc(hidden)]
+pub mod fuzz;
 mod hardware;
 mod healthz;
 mod inotify;
@@ -134,31 +136,6 @@ pub const ALL: &[Check] = &[
     exhaustion::CHECK,
     apiserver::CHECK,
 ];
-
-/// For the fuzzer: a kubelet's command line, from an environment file's first part and a unit's line after it.
-#[doc(hidden)]
-pub fn fuzz_command(bytes: &[u8]) {
-    use kubelet::{environment, flags};
-    let text = String::from_utf8_lossy(bytes);
-    let (file, line) = text.split_once('\0').unwrap_or(("", &text));
-    let mut variables = environment::Environment::new();
-    environment::read_file(file, &mut variables);
-    let words = environment::split_words(line);
-    environment::read_assignments(&words, &mut variables);
-    let argv = environment::expand(&words, &variables);
-    if let Some(arguments) = flags::kubelet_arguments(&argv) {
-        let parsed = flags::parse(&arguments);
-        assert!(parsed.len() <= arguments.len());
-    }
-}
-
-/// For the fuzzer.
-#[doc(hidden)]
-pub fn fuzz_kubeconfig(bytes: &[u8]) {
-    if let Err(complaint) = kubeconfig::parse("/k.conf", &String::from_utf8_lossy(bytes)) {
-        assert!(!complaint.is_empty());
-    }
-}
 
 #[cfg(test)]
 mod tests {

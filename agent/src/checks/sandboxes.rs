@@ -54,7 +54,7 @@ async fn ask(look: &Look) -> Result<Facts, Missing> {
 }
 
 /// Pods, and whether each has a container.
-fn told(sandboxes: SandboxList, containers: &ContainerList) -> Result<BTreeMap<String, bool>, Missing> {
+pub(super) fn told(sandboxes: SandboxList, containers: &ContainerList) -> Result<BTreeMap<String, bool>, Missing> {
     if sandboxes.items.len() > MAX_PODS {
         return Err(failed(format!("the runtime has more than {MAX_PODS} pods")));
     }

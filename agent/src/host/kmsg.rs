@@ -93,6 +93,25 @@ fn unescaped(message: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// For the fuzzer: any bytes as a record; and their begin as a time with the rest as a text, written as the kernel writes it.
+#[doc(hidden)]
+pub fn fuzz_record(bytes: &[u8]) {
+    if let Some((_, message)) = record(bytes, Timestamp::UNIX_EPOCH) {
+        // A byte that is no text becomes three.
+        assert!(message.len() <= 3 * bytes.len());
+    }
+    let Some((micros, text)) = bytes.split_first_chunk::<4>() else { return };
+    let micros = u32::from_le_bytes(*micros);
+    let escaped = |byte: &u8| match byte {
+        b'\\' | 0..b' ' | 0x7f.. => format!("\\x{byte:02x}"),
+        plain => char::from(*plain).to_string(),
+    };
+    let message: String = text.iter().map(escaped).collect();
+    let written = format!("30,1,{micros},c,caller=T1;{message}\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:1f.2\n");
+    let wanted = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_micros(micros.into())).ok();
+    assert_eq!(record(written.as_bytes(), Timestamp::UNIX_EPOCH), wanted.map(|at| (at, String::from_utf8_lossy(text).into_owned())));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

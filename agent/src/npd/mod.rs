@@ -7,6 +7,8 @@ mod buffer;
 mod causes;
 mod config;
 mod feeds;
+#[doc(hidden)]
+pub mod fuzz;
 mod gotime;
 mod monitor;
 mod pattern;
