@@ -7,4 +7,6 @@ mod kubelet_logs;
 #[cfg(test)]
 mod loads;
 #[cfg(test)]
+mod remedies;
+#[cfg(test)]
 mod stories;
