@@ -150,6 +150,18 @@ fn lint_tells_scripts_the_place_of_each_problem() {
     let checked: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((code, &checked[0]["good"], &checked[0]["problems"][0]["line"]), (Some(3), &false.into(), &5.into()), "{json}");
     assert!(checked[0]["problems"][0]["problem"].as_str().unwrap().contains("swap.devices"), "{json}");
+    std::fs::write(
+        &broken,
+        "code: Broken\ntitle: t\nlayer: kernel\nseverity: warning\nsigns:\n  - fact: 'swap.devises.size() > 0'\n  - log: {from: [kernel], match: '(', within: 10m}\nabsent: 'nope'\nmessage: '{{a'\ndocs: {meaning: m}\n",
+    )
+    .unwrap();
+    let (_, _, told) = run(node.command(&["causes", "lint", broken.to_str().unwrap()]));
+    for wanted in ["1:7: code:", "6:11: fact:", "7:10: a log sign needs", "7:34: match:", "within:", "8:9: absent:", "9:10: message:"] {
+        assert!(told.contains(wanted), "{wanted} is missing in\n{told}");
+    }
+    std::fs::write(&broken, "code: broken\ntitle: t\nlayer: kernl\n").unwrap();
+    let (_, _, told) = run(node.command(&["causes", "lint", broken.to_str().unwrap()]));
+    assert!(told.contains("broken.yaml:3:8: ") && !told.contains("at line 3"), "the place is said once: {told}");
 }
 
 #[test]

@@ -203,10 +203,13 @@ pub fn lint(files: &[(String, String)]) -> (Loaded, Vec<Refused>) {
         let (catalogue, errors) = load(&candidates, &[]);
         let before = candidates.len();
         for error in &errors {
-            if candidates.iter().any(|one| one.path == error.file) {
-                refused.push(Refused::from(error));
+            let Some(index) = candidates.iter().position(|one| one.path == error.file) else { continue };
+            let bad = candidates.remove(index);
+            match Catalogue::problems(&bad.path, &bad.text).as_slice() {
+                // It is bad only together with the others.
+                [] => refused.push(Refused::from(error)),
+                all => refused.extend(all.iter().map(Refused::from)),
             }
-            candidates.retain(|one| one.path != error.file);
         }
         if candidates.len() == before {
             let (origins, catalogue) = (origins(&candidates, &[]), Arc::new(catalogue));

@@ -121,7 +121,8 @@ struct Single {
 }
 
 impl Catalogue {
-    /// Loads files (name, text). A bad file is refused alone: the catalogue holds the good ones, the errors say what is left out.
+    /// Loads files (name, text). A bad file is refused alone: the catalogue holds the good ones, the errors say what is left out, each with
+    /// the first of its problems.
     pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Self, Vec<LoadError>) {
         Self::load_knowing(files, BTreeSet::new())
     }
@@ -134,14 +135,20 @@ impl Catalogue {
         for (file, text) in files {
             match single(file, text) {
                 Ok(single) => singles.push(single),
-                Err((place, problem)) => {
+                Err(problems) => {
                     refused_codes.insert(raw::code_of(file, text));
-                    errors.push(at(file, place, problem));
+                    errors.extend(problems.into_iter().take(1).map(|(place, problem)| at(file, place, problem)));
                 }
             }
         }
         let causes = cross::check(singles, &refused_codes, &mut errors);
         (Self::assemble(causes, &mut errors), errors)
+    }
+
+    /// All that is wrong with one file by itself. Of one that is not of the form, what the parser met first.
+    pub fn problems(file: &str, text: &str) -> Vec<LoadError> {
+        let problems = single(file, text).err().unwrap_or_default();
+        problems.into_iter().map(|(place, problem)| at(file, place, problem)).collect()
     }
 
     fn assemble(mut causes: Vec<(String, Cause)>, errors: &mut Vec<LoadError>) -> Self {
@@ -223,13 +230,13 @@ fn log_signs(cause: &Cause) -> impl Iterator<Item = MatcherSign<'_>> {
     })
 }
 
-fn single(file: &str, text: &str) -> Result<Single, Refused> {
+fn single(file: &str, text: &str) -> Result<Single, Vec<Refused>> {
     if text.len() > MAX_FILE {
-        return Err((Place::default(), LoadProblem::TooLarge(text.len())));
+        return Err(vec![(Place::default(), LoadProblem::TooLarge(text.len()))]);
     }
     let raw: raw::RawCause = serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map(raw::place).unwrap_or_default();
-        (place, LoadProblem::Yaml(raw::words(&error)))
+        vec![(place, LoadProblem::Yaml(raw::words(&error)))]
     })?;
     compile::cause(file, raw)
 }

@@ -16,34 +16,61 @@ pub(crate) const MAX_COUNT: u32 = 16;
 /// More signs than anyone can tell apart.
 const MAX_SIGNS: usize = 64;
 
-pub(super) fn cause(file: &str, raw: RawCause) -> Result<Single, Refused> {
+/// What is wrong with a file, collected: who mends one mistake wants to know the others too.
+#[derive(Default)]
+struct Problems(Vec<Refused>);
+
+impl Problems {
+    fn ok<T>(&mut self, made: Result<T, Refused>) -> Option<T> {
+        made.map_err(|problem| self.0.push(problem)).ok()
+    }
+
+    fn all<T>(&mut self, made: impl IntoIterator<Item = Result<T, Refused>>) -> Vec<T> {
+        made.into_iter().filter_map(|one| self.ok(one)).collect()
+    }
+
+    /// Of something that may be left out.
+    fn maybe<T>(&mut self, made: Option<Result<T, Refused>>) -> Option<T> {
+        made.and_then(|made| self.ok(made))
+    }
+}
+
+/// The cause, or all that is wrong with its file, in the order of the places.
+pub(super) fn cause(file: &str, raw: RawCause) -> Result<Single, Vec<Refused>> {
+    let mut problems = Problems::default();
     let code_at = of(&raw.code);
-    check_code(&raw.code)?;
-    check_text("title", &raw.title)?;
+    problems.ok(check_code(&raw.code));
+    problems.ok(check_text("title", &raw.title));
     let found_by = match raw.found_by {
         RawFoundBy::Agent => FoundBy::Agent,
         RawFoundBy::Collector => FoundBy::Collector,
     };
-    check_signs(found_by, &raw, code_at)?;
-    let latent = latent(&raw)?;
+    problems.ok(check_signs(found_by, &raw, code_at));
+    let latent = problems.ok(latent(&raw)).unwrap_or_default();
     let explains_at = raw.explains.iter().map(of).collect();
     let cause = Cause {
-        signs: raw.signs.into_iter().map(sign).collect::<Result<_, _>>()?,
-        absent: raw.absent.as_ref().map(|absent| expr("absent", absent, Variables::Facts)).transpose()?,
+        signs: raw.signs.into_iter().filter_map(|raw| sign(raw, &mut problems)).collect(),
+        absent: problems.maybe(raw.absent.as_ref().map(|absent| expr("absent", absent, Variables::Facts))),
         explains: raw.explains.into_iter().map(|code| code.value).collect(),
-        messages: messages(raw.message)?,
-        evidence: raw.evidence.into_iter().map(evidence).collect::<Result<_, _>>()?,
-        remedy: raw.remedy.into_iter().map(remedy).collect::<Result<_, _>>()?,
+        messages: messages(raw.message, &mut problems),
+        evidence: problems.all(raw.evidence.into_iter().map(evidence)),
+        remedy: raw.remedy.iter().filter_map(|step| remedy(step, &mut problems)).collect(),
         docs: Docs { meaning: raw.docs.meaning, knows: raw.docs.knows, lookalikes: raw.docs.lookalikes },
         code: raw.code.value,
         title: raw.title.value,
         layer: raw.layer,
         severity: raw.severity,
         latent,
-        critical_when: raw.critical_when.as_ref().map(|when| expr("critical_when", when, Variables::Sighting).map(Box::new)).transpose()?,
+        critical_when: problems
+            .maybe(raw.critical_when.as_ref().map(|when| expr("critical_when", when, Variables::Sighting)))
+            .map(Box::new),
         found_by,
     };
-    Ok(Single { file: file.to_owned(), cause, code_at, explains_at })
+    if problems.0.is_empty() {
+        return Ok(Single { file: file.to_owned(), cause, code_at, explains_at });
+    }
+    problems.0.sort_by_key(|(place, _)| (place.line, place.column));
+    Err(problems.0)
 }
 
 fn field(place: Place, field: &'static str, problem: impl Into<String>) -> Refused {
@@ -87,45 +114,50 @@ fn latent(raw: &RawCause) -> Result<bool, Refused> {
     }
 }
 
-fn sign(raw: Spanned<RawSign>) -> Result<Sign, Refused> {
+fn sign(raw: Spanned<RawSign>, problems: &mut Problems) -> Option<Sign> {
     let place = of(&raw);
-    match (raw.value.log, raw.value.fact, raw.value.held_for) {
-        (Some(log), None, None) => log_sign(of(&log), log.value).map(Sign::Log),
-        (Some(_), None, Some(held_for)) => Err(field(of(&held_for), "for", "belongs to `fact`; a log sign has `count` and `within`")),
-        (None, Some(fact), held_for) => {
-            let held_for = held_for.map(|text| duration("for", &text)).transpose()?.unwrap_or_default();
-            let expr = expr("fact", &fact, Variables::Facts)?;
-            if expr.paths.is_empty() {
-                return Err(field(of(&fact), "fact", "reads no fact, so it would hold always or never"));
-            }
-            Ok(Sign::Fact(FactSign { expr, held_for }))
-        }
-        (Some(_), Some(fact), _) => Err(field(of(&fact), "signs", "a sign is `log` or `fact`, not both: make two of it")),
-        (None, None, _) => Err(field(place, "signs", "a sign needs `log` or `fact`")),
-    }
+    let wrong = match (raw.value.log, raw.value.fact, raw.value.held_for) {
+        (Some(log), None, None) => return log_sign(of(&log), log.value, problems).map(Sign::Log),
+        (None, Some(fact), held_for) => return fact_sign(&fact, held_for.as_ref(), problems).map(Sign::Fact),
+        (Some(_), None, Some(held_for)) => field(of(&held_for), "for", "belongs to `fact`; a log sign has `count` and `within`"),
+        (Some(_), Some(fact), _) => field(of(&fact), "signs", "a sign is `log` or `fact`, not both: make two of it"),
+        (None, None, _) => field(place, "signs", "a sign needs `log` or `fact`"),
+    };
+    problems.ok(Err(wrong))
 }
 
-fn log_sign(place: Place, raw: RawLog) -> Result<LogSign, Refused> {
-    let from = raw.from.iter().map(source).collect::<Result<Vec<_>, _>>()?;
-    if from.is_empty() {
-        return Err(field(of(&raw.pattern), "from", "names nobody to listen to"));
+fn fact_sign(fact: &Spanned<String>, held_for: Option<&Spanned<String>>, problems: &mut Problems) -> Option<FactSign> {
+    let held_for = problems.maybe(held_for.map(|text| duration("for", text))).unwrap_or_default();
+    let expr = problems.ok(expr("fact", fact, Variables::Facts))?;
+    if expr.paths.is_empty() {
+        return problems.ok(Err(field(of(fact), "fact", "reads no fact, so it would hold always or never")));
+    }
+    Some(FactSign { expr, held_for })
+}
+
+fn log_sign(place: Place, raw: RawLog, problems: &mut Problems) -> Option<LogSign> {
+    let from = problems.all(raw.from.iter().map(source));
+    if raw.from.is_empty() {
+        problems.ok::<()>(Err(field(of(&raw.pattern), "from", "names nobody to listen to")));
     }
     // A monitor recognises by itself, in its own way; the pattern is for people.
     if from != [Source::Monitor] {
-        check_pattern(&raw.pattern.value).map_err(|error| (of(&raw.pattern), pattern("match", &error)))?;
+        problems.ok(regex("match", &raw.pattern));
     }
-    if let Some(unless) = &raw.unless {
-        check_pattern(&unless.value).map_err(|error| (of(unless), pattern("unless", &error)))?;
+    problems.maybe(raw.unless.as_ref().map(|unless| regex("unless", unless)));
+    let counted = problems.ok(count_within(raw.count.as_ref(), raw.within.as_ref()));
+    if raw.ends.is_none() && raw.quiet_for.is_none() {
+        problems.0.push((place, LoadProblem::NoEnd));
     }
-    let (count, within) = count_within(raw.count.as_ref(), raw.within.as_ref())?;
-    let ends = raw.ends.as_ref().map(|ends| expr("ends", ends, Variables::Sighting)).transpose()?;
-    let only_if = raw.only_if.as_ref().map(|rule| expr("only_if", rule, Variables::Sighting).map(Box::new)).transpose()?;
-    let quiet_for = raw.quiet_for.as_ref().map(|text| duration("quiet_for", text)).transpose()?;
-    if ends.is_none() && quiet_for.is_none() {
-        return Err((place, LoadProblem::NoEnd));
-    }
-    let unless = raw.unless.map(|unless| unless.value);
-    Ok(LogSign { from, pattern: raw.pattern.value, unless, only_if, count, within, ends, quiet_for, examples: raw.examples })
+    let ends = problems.maybe(raw.ends.as_ref().map(|ends| expr("ends", ends, Variables::Sighting)));
+    let only_if = problems.maybe(raw.only_if.as_ref().map(|rule| expr("only_if", rule, Variables::Sighting))).map(Box::new);
+    let quiet_for = problems.maybe(raw.quiet_for.as_ref().map(|text| duration("quiet_for", text)));
+    let ((count, within), unless) = (counted?, raw.unless.map(|unless| unless.value));
+    Some(LogSign { from, pattern: raw.pattern.value, unless, only_if, count, within, ends, quiet_for, examples: raw.examples })
+}
+
+fn regex(name: &'static str, text: &Spanned<String>) -> Result<(), Refused> {
+    check_pattern(&text.value).map_err(|error| (of(text), pattern(name, &error)))
 }
 
 fn source(source: &Spanned<Source>) -> Result<Source, Refused> {
@@ -150,27 +182,31 @@ fn count_within(count: Option<&Spanned<u32>>, within: Option<&Spanned<String>>) 
     }
 }
 
-fn messages(raw: Spanned<RawMessages>) -> Result<Vec<Message>, Refused> {
+fn messages(raw: Spanned<RawMessages>, problems: &mut Problems) -> Vec<Message> {
     let place = of(&raw);
     match raw.value {
         RawMessages::Plain(text) => {
-            let say = Template::compile(&text).map_err(|error| (place, LoadProblem::Template { field: "message", error }))?;
-            Ok(vec![Message { when: None, say }])
+            let say = Template::compile(&text).map_err(|error| (place, LoadProblem::Template { field: "message", error }));
+            problems.ok(say).map(|say| Message { when: None, say }).into_iter().collect()
         }
-        RawMessages::Choices(choices) if choices.is_empty() => Err(field(place, "message", "is empty")),
-        RawMessages::Choices(choices) => choices.into_iter().map(message).collect(),
+        RawMessages::Choices(choices) => {
+            if choices.is_empty() {
+                problems.ok::<()>(Err(field(place, "message", "is empty")));
+            }
+            choices.iter().filter_map(|raw| message(raw, problems)).collect()
+        }
     }
 }
 
-fn message(raw: RawMessage) -> Result<Message, Refused> {
-    let when = raw.when.as_ref().map(|when| expr("when", when, Variables::Sighting)).transpose()?;
-    Ok(Message { when, say: template("message", &raw.say)? })
+fn message(raw: &RawMessage, problems: &mut Problems) -> Option<Message> {
+    let when = problems.maybe(raw.when.as_ref().map(|when| expr("when", when, Variables::Sighting)));
+    Some(Message { when, say: problems.ok(template("message", &raw.say))? })
 }
 
-fn remedy(raw: RawRemedy) -> Result<RemedyRule, Refused> {
-    let when = raw.when.as_ref().map(|when| expr("when", when, Variables::Sighting)).transpose()?;
-    let run = raw.run.as_ref().map(|run| template("run", run)).transpose()?;
-    Ok(RemedyRule { when, say: template("say", &raw.say)?, run })
+fn remedy(raw: &RawRemedy, problems: &mut Problems) -> Option<RemedyRule> {
+    let when = problems.maybe(raw.when.as_ref().map(|when| expr("when", when, Variables::Sighting)));
+    let run = problems.maybe(raw.run.as_ref().map(|run| template("run", run)));
+    Some(RemedyRule { when, say: problems.ok(template("say", &raw.say))?, run })
 }
 
 fn evidence(path: Spanned<String>) -> Result<String, Refused> {

@@ -138,7 +138,9 @@ pub(super) fn of<T>(spanned: &Spanned<T>) -> Place {
 pub(super) fn words(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    let text = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let own_place = error.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    own_place.map_or(text.clone(), |place| text.replace(&place, ""))
 }
 
 /// The code of a file that is refused, as well as it can be told: so that those which name it in `explains` are not refused with it.
