@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["nodewhy/v1/types.proto", "nodewhy/v1/agent.proto", "nodewhy/v1/query.proto"];
+    let files = ["nodewhy/v1/types.proto", "nodewhy/v1/agent.proto", "nodewhy/v1/query.proto", "nodewhy/v1/alerts.proto"];
     for file in files {
         println!("cargo:rerun-if-changed={file}");
     }

@@ -1,7 +1,8 @@
 //! `collector.yaml`. Every key may be left out.
 //!
-//! A mistake in `alerts` or `retention` costs what it is in and nothing else, and is told. Any other one (a key that nobody knows, `tls`,
-//! `listen`, `dataDir`, what is no YAML) ends the start: what was meant to be locked is never opened, nor a new, empty store begun.
+//! A mistake in `retention` costs what it is in and nothing else, and is told. Any other one (a key that nobody knows, `tls`, `listen`,
+//! `dataDir`, what is no YAML) ends the start: what was meant to be locked is never opened, nor a new, empty store begun. Whom to tell what is
+//! in a file of its own ([`crate::policy`]).
 
 mod lenient;
 
@@ -13,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use nodewhy_diagnosis::model::Severity;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::store::Keep;
@@ -31,11 +31,13 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Certificates.
     pub tls: Option<Tls>,
-    /// Whom to call.
-    pub alerts: Alerts,
+    /// Whom to tell what; the file at [`crate::policy::DEFAULT_PATH`] if it is there.
+    pub alerts_file: Option<PathBuf>,
+    /// Where metrics are served, on loopback; none if left out.
+    pub metrics: Option<SocketAddr>,
     /// What is kept how long.
     pub retention: Retention,
-    /// What is left out of `alerts` and `retention`, each with its place.
+    /// What is left out of `retention`, each with its place.
     #[serde(skip)]
     pub left_out: Vec<String>,
 }
@@ -46,7 +48,8 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7870)),
             data_dir: PathBuf::from("/var/lib/nodewhy-collector"),
             tls: None,
-            alerts: Alerts::default(),
+            alerts_file: None,
+            metrics: None,
             retention: Retention::default(),
             left_out: Vec::new(),
         }
@@ -104,41 +107,6 @@ pub struct Tls {
     pub readers: Option<BTreeSet<String>>,
 }
 
-/// Alert hooks.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Alerts {
-    /// Root causes are told from this severity on; what a root explains counts as its own.
-    pub min_severity: Severity,
-    /// Generic JSON webhooks.
-    pub webhooks: Vec<Hook>,
-    /// Prometheus Alertmanagers (API v2).
-    pub alertmanagers: Vec<Hook>,
-    /// Names of hooks that are left out: what waits for them is kept until they are mended.
-    #[serde(skip)]
-    pub left_out: Vec<String>,
-}
-
-impl Default for Alerts {
-    fn default() -> Self {
-        Self { min_severity: Severity::Critical, webhooks: Vec::new(), alertmanagers: Vec::new(), left_out: Vec::new() }
-    }
-}
-
-/// One hook.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Hook {
-    /// Name, unique; messages waiting for a hook are found again by it.
-    pub name: String,
-    /// For a webhook the URL to post to; for an Alertmanager its address, `/api/v2/alerts` is added.
-    pub url: String,
-    /// `Name: value` lines sent as HTTP headers (secrets stay out of the configuration).
-    pub headers_file: Option<PathBuf>,
-    /// CA of the hook's certificate, PEM, if it is none that the system trusts.
-    pub ca_file: Option<PathBuf>,
-}
-
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -161,6 +129,9 @@ pub enum ConfigError {
         problem: String,
     },
 }
+
+const MOVED: &str =
+    "hooks, and who is told what, are in a file of their own (alertsFile, /etc/nodewhy/alerts.yaml if it is there): see docs/policy.md";
 
 impl Config {
     /// Reads the file named by the user, or the one at [`DEFAULT_PATH`] if there is one, or takes the defaults.
@@ -185,21 +156,14 @@ impl Config {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());
         }
-        let mut config: Self = match serde_saphyr::from_str(text) {
-            Ok(config) => config,
-            Err(error) => {
-                let line = error.location().map_or(0, |at| at.line());
-                let strict = invalid(line, error.without_snippet().to_string());
-                lenient::read(path, text, strict)?
+        serde_saphyr::from_str(text).or_else(|error| {
+            let line = error.location().map_or(0, |at| at.line());
+            let moved = text.lines().position(|line| line.starts_with("alerts:"));
+            match moved.filter(|_| error.without_snippet().to_string().contains("alerts")) {
+                Some(at) => Err(invalid(at as u64 + 1, MOVED.to_owned())),
+                None => lenient::read(path, text, invalid(line, error.without_snippet().to_string())),
             }
-        };
-        for (word, problem) in config.alerts.leave_out_bad() {
-            // The last line with that word: of a name that is used twice, the second. It may be written otherwise there (quotes).
-            let last = |word: &str| text.lines().enumerate().filter(|(_, line)| line.contains(word)).last();
-            let line = last(&word).or_else(|| last("alerts:")).map_or(0, |(n, _)| n as u64 + 1);
-            config.left_out.push(invalid(line, problem).to_string());
-        }
-        Ok(config)
+        })
     }
 
     /// Looks at what goes together, once the command line has had its say.
@@ -214,60 +178,13 @@ impl Config {
                 self.listen
             ));
         }
+        if let Some(metrics) = self.metrics.filter(|address| !address.ip().is_loopback()) {
+            return Err(format!(
+                "metrics: {metrics} is not on loopback: they are served without TLS, so let a proxy on this machine bring them elsewhere"
+            ));
+        }
         Ok(())
     }
-}
-
-impl Alerts {
-    /// All hooks, with what they are.
-    pub fn hooks(&self) -> impl Iterator<Item = (HookKind, &Hook)> {
-        let webhooks = self.webhooks.iter().map(|hook| (HookKind::Webhook, hook));
-        webhooks.chain(self.alertmanagers.iter().map(|hook| (HookKind::Alertmanager, hook)))
-    }
-
-    /// Takes out the hooks that cannot be used; for each a word by which it is found in the file, and what is wrong.
-    fn leave_out_bad(&mut self) -> Vec<(String, String)> {
-        let (mut names, mut bad) = (BTreeSet::new(), Vec::new());
-        for hook in std::mem::take(&mut self.webhooks) {
-            match fault(&hook, &mut names) {
-                None => self.webhooks.push(hook),
-                Some(found) => bad.push((hook, found)),
-            }
-        }
-        for hook in std::mem::take(&mut self.alertmanagers) {
-            match fault(&hook, &mut names) {
-                None => self.alertmanagers.push(hook),
-                Some(found) => bad.push((hook, found)),
-            }
-        }
-        let known = |name: &String, alerts: &Self| alerts.hooks().any(|(_, hook)| hook.name == *name);
-        for (hook, _) in &bad {
-            if !known(&hook.name, self) {
-                self.left_out.push(hook.name.clone());
-            }
-        }
-        bad.into_iter().map(|(_, found)| found).collect()
-    }
-}
-
-fn fault(hook: &Hook, names: &mut BTreeSet<String>) -> Option<(String, String)> {
-    let left_out = "; this hook is left out";
-    if hook.name.is_empty() || !names.insert(hook.name.clone()) {
-        let problem = format!("alerts: the name `{}` is empty or used twice: each hook needs its own{left_out}", hook.name);
-        return Some((hook.name.clone(), problem));
-    }
-    let url = reqwest::Url::parse(&hook.url);
-    let good = url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    (!good).then(|| (hook.url.clone(), format!("alerts: hook {}: `{}` is no http:// or https:// URL{left_out}", hook.name, hook.url)))
-}
-
-/// What a hook speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HookKind {
-    /// Our own JSON.
-    Webhook,
-    /// Alertmanager's API v2.
-    Alertmanager,
 }
 
 #[cfg(test)]
@@ -287,11 +204,10 @@ mod tests {
     #[test]
     fn a_whole_file_is_read() {
         let config = parse(
-            "listen: 0.0.0.0:7870\ndataDir: /d\ntls: {certFile: /c, keyFile: /k, clientCAFile: /ca}\nalerts:\n  minSeverity: warning\n  webhooks: [{name: ops, url: 'http://h/x', headersFile: /h}]\n  alertmanagers: [{name: am, url: 'https://am'}]\n",
+            "listen: 0.0.0.0:7870\ndataDir: /d\ntls: {certFile: /c, keyFile: /k, clientCAFile: /ca}\nalertsFile: /a.yaml\nmetrics: 127.0.0.1:9\n",
         )
         .expect("valid");
-        assert_eq!(config.alerts.hooks().count(), 2);
-        assert_eq!(config.alerts.min_severity, Severity::Warning);
+        assert_eq!((config.alerts_file.as_deref(), config.metrics.map(|address| address.port())), (Some(Path::new("/a.yaml")), Some(9)));
         assert_eq!(config.validate(), Ok(()));
     }
 
@@ -302,8 +218,9 @@ mod tests {
             ("# c\nlisten: nowhere\n", "collector.yaml:2:", "socket address"),
             ("tls: {certFile: /c}\n", "collector.yaml:1:", "keyFile"),
             ("tls: {certFile: /c, keyFile: /k, clientCAFile: /ca, reders: []}\n", "collector.yaml:1:", "reders"),
-            ("alerts: {minSeverity: bad}\ntsl: {}\n", "collector.yaml:", ""),
-            ("alerts: [\n", "collector.yaml:", ""),
+            ("retention: {closedCases: bad}\ntsl: {}\n", "collector.yaml:", ""),
+            ("retention: [\n", "collector.yaml:", ""),
+            ("listen: 127.0.0.1:1\nalerts:\n  webhooks: []\n", "collector.yaml:2:", "alertsFile"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with(place) && error.contains(says), "{text:?}: {error}");
@@ -311,13 +228,8 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_alerts_or_retention_costs_its_own_place_alone() {
+    fn a_mistake_in_retention_costs_its_own_place_alone() {
         for (text, place, says) in [
-            ("alerts:\n  minSeverity: bad\n", "collector.yaml:2:", "critical"),
-            ("alerts:\n  webhook: []\n", "collector.yaml:2:", "webhook"),
-            ("alerts:\n  webhooks:\n    - {name: a, url: 'ftp://x'}\n", "collector.yaml:3:", "no http://"),
-            ("alerts:\n  webhooks:\n    - {name: a}\n", "collector.yaml:3:", "url"),
-            ("alerts: {webhooks: {}}\n", "collector.yaml:1:", ""),
             ("retention:\n  silentNodes: 1s\n", "collector.yaml:2:", "168h"),
             ("retention:\n  silentNods: 100h\n", "collector.yaml:2:", "silentNods"),
         ] {
@@ -325,20 +237,8 @@ mod tests {
             assert_eq!(config.data_dir, PathBuf::from("/d"), "{text:?}");
             let left_out = config.left_out.join("\n");
             assert!(left_out.starts_with(place) && left_out.contains(says), "{text:?}: {left_out}");
-            assert_eq!((config.alerts.hooks().count(), config.retention), (0, Retention::default()), "{text:?}");
+            assert_eq!(config.retention, Retention::default(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn the_other_hooks_are_called_and_what_waits_for_a_bad_one_is_kept() {
-        let hook = |name: &str, url: &str| format!("    - {{name: {name}, {url}: 'http://{name}'}}\n");
-        let hooks = format!("alerts:\n  minSeverity: warning\n  webhooks:\n{}{}{}", hook("a", "url"), hook("b", "ulr"), hook("a", "url"));
-        let config = parse(&hooks).expect("usable");
-        let names: Vec<_> = config.alerts.hooks().map(|(_, hook)| hook.name.as_str()).collect();
-        assert_eq!((names, config.alerts.min_severity), (vec!["a"], Severity::Warning));
-        assert_eq!(config.alerts.left_out, ["b"], "a is there");
-        assert_eq!(config.left_out.len(), 2, "{:?}", config.left_out);
-        assert!(config.left_out[0].starts_with("collector.yaml:5:") && config.left_out[1].starts_with("collector.yaml:6:"));
     }
 
     #[test]

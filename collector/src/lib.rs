@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod hooks;
 pub mod ingest;
 pub mod message;
+pub mod metrics;
 pub mod policy;
 pub mod presence;
 pub mod query;

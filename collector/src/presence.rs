@@ -155,6 +155,11 @@ impl Presence {
         self.lock().contains_key(node)
     }
 
+    /// How many agents are attached.
+    pub fn attached(&self) -> usize {
+        self.lock().values().filter(|heard| heard.attached.is_some()).count()
+    }
+
     /// How many nodes there are.
     pub fn count(&self) -> usize {
         self.lock().len()

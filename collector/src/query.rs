@@ -1,5 +1,6 @@
 //! QueryService: what kubectl-nodewhy, scripts and pages ask.
 
+mod alerts;
 mod convert;
 mod watch;
 
@@ -11,6 +12,8 @@ use nodewhy_proto::v1 as pb;
 use nodewhy_proto::v1::query_service_server::QueryService;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+
+pub use alerts::Alerts;
 
 use crate::presence::Presence;
 use crate::server::{Peer, Scope};

@@ -9,7 +9,6 @@ use nodewhy_diagnosis::facts::{Facts, schema};
 use nodewhy_diagnosis::model::{Evidence, Layer, PresentCause, Severity};
 use tokio::time::{Instant, timeout};
 
-use crate::alerts::Plan;
 use crate::presence::{Change, Presence, patience};
 use crate::store::{Keep, Store, StoreError};
 
@@ -31,8 +30,6 @@ pub struct Silence {
     pub store: Store,
     /// Who was heard when.
     pub presence: Presence,
-    /// What hooks are told.
-    pub plan: Plan,
     /// What is kept how long.
     pub keep: Keep,
 }
@@ -86,10 +83,10 @@ impl Silence {
         let written = if silent {
             let reason = format!("nothing was heard for {:?}, {} heartbeats of {heartbeat:?}", patience(heartbeat), 3);
             tracing::warn!(%node, last_seen = %seen, "the agent is silent");
-            self.store.fell_silent(node.clone(), cause(&node, seen, now), reason, now, self.plan.clone()).await
+            self.store.fell_silent(node.clone(), cause(&node, seen, now), reason, now).await
         } else {
             tracing::info!(%node, "the agent speaks again");
-            self.store.speaks_again(node.clone(), now, self.plan.clone()).await
+            self.store.speaks_again(node.clone(), now).await
         };
         match written {
             Ok(()) => self.presence.stored(&node, silent),
@@ -105,11 +102,15 @@ impl Silence {
         {
             tracing::error!("cannot write down when agents were heard: {error}");
         }
-        match self.store.prune(self.keep, Timestamp::now(), self.plan.clone()).await {
+        match self.store.prune(self.keep, Timestamp::now()).await {
             Ok(pruned) => {
+                let forgotten = pruned.nodes.clone();
                 for node in pruned.nodes {
                     tracing::info!(%node, "silent for so long that it is forgotten");
                     self.presence.forget(&node);
+                }
+                if let Err(error) = self.store.touch(forgotten).await {
+                    tracing::error!("hooks cannot be told of nodes that are forgotten; told at the next start: {error}");
                 }
                 if pruned.cases > 0 {
                     tracing::info!(cases = pruned.cases, "old closed cases are forgotten");

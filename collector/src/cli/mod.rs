@@ -8,13 +8,14 @@ mod preview;
 mod run;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Config;
+use crate::policy::Policy;
 
 /// Exit codes; scripts depend on them.
 mod exit {
@@ -148,6 +149,13 @@ impl Settings {
         config.validate().map_err(|problem| anyhow!(problem))?;
         Ok(config)
     }
+}
+
+/// The policy that a collector with this configuration has in force, if its file is as it has to be.
+fn policy_of(config: &Config) -> anyhow::Result<Policy> {
+    let path = config.alerts_file.as_deref().unwrap_or(Path::new(crate::policy::DEFAULT_PATH));
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the policy {}", path.display()))?;
+    Policy::from_bytes(path, &bytes).map_err(|problems| anyhow!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
 /// A question that takes a runtime for its time.

@@ -1,28 +1,30 @@
 //! `nodewhy-collector run`: puts the daemon together.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{exit, output};
-use crate::alerts::{Deliverer, Plan, Timing};
+use crate::alerts::{self, Board};
 use crate::config::Config;
 use crate::ingest::Ingest;
+use crate::metrics::{self, Metrics};
+use crate::policy::{self, Watcher};
 use crate::presence::Presence;
-use crate::query::Query;
+use crate::query::{self, Query};
 use crate::server::{self, Listener, Refusals};
 use crate::silence::{GRACE, Silence};
-use crate::store::{Keep, MAX_WAITING, Store};
+use crate::store::{Keep, Opened, Store};
 
 /// How long each of the last things may take: systemd and Kubernetes are told to wait for some seconds.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How often the outbox is looked over.
-const TIDY: Duration = Duration::from_secs(60);
 
 pub(super) fn run(config: Config) -> anyhow::Result<u8> {
     output::log_to_stderr();
@@ -34,43 +36,47 @@ pub(super) fn run(config: Config) -> anyhow::Result<u8> {
 
 async fn daemon(config: Config) -> anyhow::Result<()> {
     let shutdown = shutdown_signal()?;
-    let plan = Plan::new(&config.alerts);
-    let mut left_out = config.left_out.clone();
-    let mut hooks = Vec::new();
-    for (kind, hook) in config.alerts.hooks() {
-        match Deliverer::new(kind, hook, Timing::default()) {
-            Ok(deliverer) => hooks.push(deliverer),
-            Err(error) => left_out.push(format!("{:#}; this hook is left out, what it should be told is kept", anyhow::Error::from(error))),
-        }
-    }
+    let left_out = config.left_out.clone();
     left_out.iter().for_each(|problem| tracing::error!("left out of the configuration: {problem}"));
-    let (store, mut ended) = Store::open(&config.data_dir)?;
+    let alerts_file = config.alerts_file.clone();
+    let watcher =
+        Watcher::start(alerts_file.as_deref().unwrap_or(Path::new(policy::DEFAULT_PATH)), alerts_file.is_some(), Timestamp::now());
+    let policy = watcher.subscribe();
+    let Opened { store, mut ended, alerts_due } = Store::open(&config.data_dir, policy.clone())?;
     let listener = Listener::bind(config.listen, config.tls.clone()).await?;
 
     let presence = Presence::default();
-    let (refusals, keep) = (Arc::new(Refusals::default()), Keep::from(&config.retention));
-    let silence = Arc::new(Silence { store: store.clone(), presence: presence.clone(), plan: plan.clone(), keep });
+    let (refusals, keep, board) = (Arc::new(Refusals::default()), Keep::from(&config.retention), Board::default());
+    let silence = Arc::new(Silence { store: store.clone(), presence: presence.clone(), keep });
     silence.recall(GRACE).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(silence.clone().run());
-    tasks.spawn(tidy(store.clone(), plan.clone()));
-    for hook in hooks {
-        tasks.spawn(hook.run(store.clone()));
+    tasks.spawn(watcher.run());
+    tasks.spawn(alerts::Alerts { store: store.clone(), policy: policy.clone(), due: alerts_due, board: board.clone() }.run());
+    if let Some(address) = config.metrics {
+        let (store, presence, refusals) = (store.clone(), presence.clone(), refusals.clone());
+        let metrics = Metrics { store, presence, refusals, policy: policy.clone(), board: board.clone() };
+        tasks.spawn(async move {
+            if let Err(error) = metrics::serve(address, metrics).await {
+                tracing::error!("metrics cannot be served on {address}: {error}; everything else goes on");
+            }
+        });
     }
 
     let (store_in, presence_in) = (store.clone(), presence.clone());
-    let ingest =
-        Ingest { store: store_in, presence: presence_in, plan: plan.clone(), refusals: refusals.clone(), shutdown: shutdown.clone() };
+    let ingest = Ingest { store: store_in, presence: presence_in, refusals: refusals.clone(), shutdown: shutdown.clone() };
     let readers = config.tls.as_ref().and_then(|tls| tls.readers.clone()).map(Arc::new);
     let query = Query { store: store.clone(), presence: presence.clone(), readers, shutdown: shutdown.clone() };
+    let service = query::Alerts { query, policy: policy.clone(), board };
     let address = listener.address();
     let how = if config.tls.is_some() { "TLS, client certificates" } else { "plain, this machine only" };
     tracing::info!(%address, data = %config.data_dir.display(), nodes = presence.count(), "listening ({how})");
-    let less = if left_out.is_empty() { String::new() } else { format!("; {} mistakes in the configuration, see the log", left_out.len()) };
+    let mistakes = left_out.len() + policy.borrow().problem.as_ref().map_or(0, |problems| problems.len());
+    let less = if mistakes == 0 { String::new() } else { format!("; {mistakes} mistakes in the configuration, see the log") };
     let status = format!("listening on {address} ({how}){less}");
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
     let served = tokio::select! {
-        served = server::serve(listener, ingest, query, refusals, shutdown) => served.context("serving failed"),
+        served = server::serve(listener, ingest, service, refusals, shutdown) => served.context("serving failed"),
         _ = &mut ended => bail!("the store's thread has ended; its last words are above"),
     };
     tell(&[NotifyState::Stopping]);
@@ -82,24 +88,6 @@ async fn daemon(config: Config) -> anyhow::Result<()> {
     served?;
     tracing::info!("ended as ordered");
     Ok(())
-}
-
-/// Keeps the outbox within its bounds.
-async fn tidy(store: Store, plan: Plan) {
-    let mut look = tokio::time::interval(TIDY);
-    loop {
-        look.tick().await;
-        match store.tidy_outbox(plan.hooks()).await {
-            Ok(0) => {}
-            Ok(gone) => {
-                tracing::warn!(
-                    gone,
-                    "messages are dropped: their hooks are not configured any more, or more than {MAX_WAITING} wait for one"
-                );
-            }
-            Err(error) => tracing::error!("cannot look the outbox over: {error}"),
-        }
-    }
 }
 
 fn tell(state: &[NotifyState<'_>]) {

@@ -1,48 +1,48 @@
-//! What can be used of a file in which something of `alerts` or `retention` cannot.
+//! What can be used of a file in which something of `retention` cannot.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use nodewhy_diagnosis::model::Severity;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 
-use super::{Alerts, Config, ConfigError, Hook, Retention, Tls};
+use super::{Config, ConfigError, Retention, Tls};
 
-/// A value, or where it stands, what of it has a name, and why it is none.
+/// A value, or where it stands and why it is none.
 #[derive(Debug)]
 enum Lenient<T> {
     Good(T),
-    Bad { at: Location, value: Value, problem: String },
+    Bad { at: Location, problem: String },
 }
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Spanned { value, referenced: at, .. } = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(match T::deserialize(value.clone()) {
+        Ok(match T::deserialize(value) {
             Ok(good) => Self::Good(good),
-            Err(error) => Self::Bad { at, value, problem: error.to_string() },
+            Err(error) => Self::Bad { at, problem: error.to_string() },
         })
     }
 }
 
-/// The file with the same strictness as ever, but for two keys.
+/// The file with the same strictness as ever, but for one key.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Outer {
     listen: SocketAddr,
     data_dir: PathBuf,
     tls: Option<Tls>,
-    alerts: Option<Value>,
+    alerts_file: Option<PathBuf>,
+    metrics: Option<SocketAddr>,
     retention: Option<Value>,
 }
 
 impl Default for Outer {
     fn default() -> Self {
         let Config { listen, data_dir, .. } = Config::default();
-        Self { listen, data_dir, tls: None, alerts: None, retention: None }
+        Self { listen, data_dir, tls: None, alerts_file: None, metrics: None, retention: None }
     }
 }
 
@@ -50,16 +50,7 @@ impl Default for Outer {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Inner {
-    alerts: LooseAlerts,
     retention: LooseRetention,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct LooseAlerts {
-    min_severity: Option<Lenient<Severity>>,
-    webhooks: Vec<Lenient<Hook>>,
-    alertmanagers: Vec<Lenient<Hook>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -75,42 +66,36 @@ struct Period(#[serde(deserialize_with = "super::duration")] std::time::Duration
 
 /// `strict` is what the strict reading said; it stands where this cannot do better.
 pub(super) fn read(path: &Path, text: &str, strict: ConfigError) -> Result<Config, ConfigError> {
-    let Ok(Outer { listen, data_dir, tls, alerts, retention }) = serde_saphyr::from_str::<Outer>(text) else { return Err(strict) };
+    let Ok(Outer { listen, data_dir, tls, alerts_file, metrics, retention }) = serde_saphyr::from_str::<Outer>(text) else {
+        return Err(strict);
+    };
     // Of another form altogether: nothing of it can be used.
     let object = |value: &Option<Value>| value.as_ref().is_none_or(|value| value.is_object() || value.is_null());
-    let inner = if object(&alerts) && object(&retention) { serde_saphyr::from_str::<Inner>(text).ok() } else { None };
-    let Inner { alerts, retention } = inner.unwrap_or_default();
-    let mut reader = Reader { path, problems: Vec::new(), names: Vec::new() };
-    let mut read = Alerts::default();
-    read.min_severity = reader.take("alerts.minSeverity", alerts.min_severity).unwrap_or(read.min_severity);
-    read.webhooks = alerts.webhooks.into_iter().filter_map(|hook| reader.take("alerts.webhooks", Some(hook))).collect();
-    read.alertmanagers = alerts.alertmanagers.into_iter().filter_map(|hook| reader.take("alerts.alertmanagers", Some(hook))).collect();
+    let inner = if object(&retention) { serde_saphyr::from_str::<Inner>(text).ok() } else { None };
+    let Inner { retention } = inner.unwrap_or_default();
+    let mut reader = Reader { path, problems: Vec::new() };
     let mut keep = Retention::default();
     keep.closed_cases = reader.take("retention.closedCases", retention.closed_cases).map_or(keep.closed_cases, |Period(time)| time);
     keep.silent_nodes = reader.take("retention.silentNodes", retention.silent_nodes).map_or(keep.silent_nodes, |Period(time)| time);
     let per_node = reader.take("retention.closedCasesPerNode", retention.closed_cases_per_node);
     keep.closed_cases_per_node = per_node.unwrap_or(keep.closed_cases_per_node);
-    read.left_out = reader.names;
     if reader.problems.is_empty() {
         reader.problems.push(strict.to_string());
     }
-    Ok(Config { listen, data_dir, tls, alerts: read, retention: keep, left_out: reader.problems })
+    Ok(Config { listen, data_dir, tls, alerts_file, metrics, retention: keep, left_out: reader.problems })
 }
 
 struct Reader<'a> {
     path: &'a Path,
     problems: Vec<String>,
-    /// Of hooks that are left out.
-    names: Vec<String>,
 }
 
 impl Reader<'_> {
     fn take<T>(&mut self, what: &str, value: Option<Lenient<T>>) -> Option<T> {
         match value? {
             Lenient::Good(value) => Some(value),
-            Lenient::Bad { at, value, problem } => {
+            Lenient::Bad { at, problem } => {
                 self.problems.push(format!("{}:{}: {what}: {problem}; it is left out", self.path.display(), at.line()));
-                self.names.extend(value.get("name").and_then(Value::as_str).map(str::to_owned));
                 None
             }
         }

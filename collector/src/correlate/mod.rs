@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use nodewhy_diagnosis::model::Severity;
+use nodewhy_diagnosis::model::{PresentCause, Severity};
 
+use crate::alerts::COLLECTOR;
 use crate::fleet::{Fleet, OpenCase};
 use crate::message::Kind;
 use crate::silence;
@@ -104,6 +105,31 @@ impl Book {
         }
         self.hold();
         self.end(now)
+    }
+
+    /// What the collector finds about itself now: each is an incident of its own.
+    pub fn own(&mut self, causes: &[PresentCause], now: Timestamp) {
+        let open = self.incidents.values().filter(|one| one.kind == Kind::Collector && one.is_open());
+        let over = open.filter(|one| causes.iter().all(|cause| cause.case_id != one.first.1.case_id));
+        let over: Vec<CaseKey> = over.flat_map(|one| one.members.keys().cloned()).collect();
+        for key in over {
+            self.leave(&key, Ending { at: now, reason: "the hook takes messages again".to_owned() });
+        }
+        for cause in causes {
+            let key: CaseKey = (COLLECTOR.into(), cause.case_id.as_str().into());
+            if self.of_case.contains_key(&key) {
+                continue;
+            }
+            self.last += 1;
+            let id = format!("inc-{}", self.last);
+            let mut one = Incident::new(id.clone(), &cause.case_id, COLLECTOR, cause, cause.severity, now);
+            one.kind = Kind::Collector;
+            one.join(key.clone(), Joined { code: cause.code.as_str().into(), severity: cause.severity, opened_at: now });
+            self.of_case.insert(key, id.clone());
+            self.changed.insert(id.clone());
+            self.incidents.insert(id, one);
+        }
+        self.end(now);
     }
 
     fn take_node(

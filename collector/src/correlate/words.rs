@@ -14,7 +14,8 @@ pub fn title(one: &Incident, nodes: u32, fleet: u32) -> String {
     let what = &cause.title;
     let (name, value, having) = one.shared.as_ref().map_or(("", "", 0), |shared| (&*shared.name, &*shared.value, shared.having));
     match one.kind {
-        Kind::Node | Kind::Collector => format!("{node}: {what}"),
+        Kind::Node => format!("{node}: {what}"),
+        Kind::Collector => what.clone(),
         Kind::ControlPlane if one.family == family::CONTROL_PLANE => {
             format!("Control plane {value} unreachable from {nodes} of {fleet} nodes")
         }
@@ -61,7 +62,11 @@ pub fn message(
     let over = event == Event::Resolved;
     let apart = if over { Vec::new() } else { apart(book, one) };
     let (node, cause) = one.first.clone();
-    let command = if one.is_group() { format!("kubectl nodewhy incidents {}", one.id) } else { format!("kubectl nodewhy why {node}") };
+    let command = match one.kind {
+        Kind::Node => format!("kubectl nodewhy why {node}"),
+        Kind::Collector => "kubectl nodewhy hooks".to_owned(),
+        _ => format!("kubectl nodewhy incidents {}", one.id),
+    };
     Message {
         version: VERSION,
         key: format!("{}/{number}", one.id),

@@ -16,7 +16,6 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::alerts::Plan;
 use crate::presence::{Agent, Attachment, Presence};
 use crate::server::{Peer, Refusals, ordered_to_end};
 use crate::store::{Seen, Store, StoreError};
@@ -36,8 +35,6 @@ pub struct Ingest {
     pub store: Store,
     /// Who is there.
     pub presence: Presence,
-    /// What hooks are told.
-    pub plan: Plan,
     /// What was not taken.
     pub refusals: Arc<Refusals>,
     /// True: streams end.

@@ -116,7 +116,7 @@ impl Attached<'_> {
         {
             tracing::warn!(node = %self.node, sequence = report.sequence, count, "the content of a report cannot be read: {}", refused.0);
         }
-        let commit = self.ingest.store.report(report, self.ingest.plan.clone()).await.map_err(|error| in_status(&error))?;
+        let commit = self.ingest.store.report(report).await.map_err(|error| in_status(&error))?;
         commits.push_back(commit);
         Ok(())
     }

@@ -6,7 +6,7 @@ mod file;
 mod glob;
 pub mod hooks;
 mod maintenance;
-mod matching;
+pub(crate) mod matching;
 mod read;
 mod routes;
 mod silence;

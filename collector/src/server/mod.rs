@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use nodewhy_proto::v1::FILE_DESCRIPTOR_SET;
 use nodewhy_proto::v1::agent_service_server::AgentServiceServer;
+use nodewhy_proto::v1::alert_service_server::AlertServiceServer;
 use nodewhy_proto::v1::query_service_server::QueryServiceServer;
 use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
 use crate::ingest::Ingest;
-use crate::query::Query;
+use crate::query::Alerts;
 
 pub use connection::Peer;
 pub use identity::{Identity, Scope};
@@ -85,13 +86,14 @@ pub(crate) async fn ordered_to_end(shutdown: &mut watch::Receiver<bool>) {
 pub async fn serve(
     listener: Listener,
     ingest: Ingest,
-    query: Query,
+    alerts: Alerts,
     refusals: Arc<Refusals>,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("nodewhy.v1.AgentService", ServingStatus::Serving).await;
     health.set_service_status("nodewhy.v1.QueryService", ServingStatus::Serving).await;
+    health.set_service_status("nodewhy.v1.AlertService", ServingStatus::Serving).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -106,7 +108,8 @@ pub async fn serve(
         .http2_max_header_list_size(16 << 10)
         .add_service(health_service)
         .add_service(AgentServiceServer::new(ingest).max_decoding_message_size(REPORT_BYTES))
-        .add_service(QueryServiceServer::new(query).max_decoding_message_size(QUESTION_BYTES));
+        .add_service(QueryServiceServer::new(alerts.query.clone()).max_decoding_message_size(QUESTION_BYTES))
+        .add_service(AlertServiceServer::new(alerts).max_decoding_message_size(QUESTION_BYTES));
     // What reflection tells is fixed when this is built: it either works or is a defect that the first test shows.
     if let (Ok(v1), Ok(v1alpha)) = (reflection().build_v1(), reflection().build_v1alpha()) {
         server = server.add_service(v1).add_service(v1alpha);

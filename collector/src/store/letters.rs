@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Store, StoreError, micros, time};
+use super::{Store, StoreError, Touches, micros, time};
 use crate::message::Message;
 
 /// Messages that may wait for one hook. Beyond it the oldest become dead letters.
@@ -87,6 +87,12 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
     })
 }
 
+/// Number of the newest message ever.
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut select = connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'letters'")?;
+    Ok(select.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
 /// Puts a message for a hook into the outbox, within the transaction that made it.
 ///
 /// # Errors
@@ -144,7 +150,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn letter_taken(&self, id: i64, standing: Option<super::StandingAlert>) -> Result<(), StoreError> {
-        self.write(None, move |connection| {
+        self.write(Touches::Nothing, move |connection| {
             connection.prepare_cached("DELETE FROM letters WHERE id = ?1")?.execute([id])?;
             standing.map_or(Ok(()), |standing| standing.keep(connection))
         })
@@ -156,7 +162,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn letter_refused(&self, id: i64, error: String, refused: bool, pause: Duration, now: Timestamp) -> Result<(), StoreError> {
-        self.write(None, move |connection| {
+        self.write(Touches::Nothing, move |connection| {
             let due = now.checked_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX);
             connection
                 .prepare_cached(
@@ -174,7 +180,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn bury_letter(&self, id: i64, error: String, now: Timestamp) -> Result<(), StoreError> {
-        self.write(None, move |connection| {
+        self.write(Touches::Nothing, move |connection| {
             connection
                 .prepare_cached("UPDATE letters SET attempts = attempts + 1, error = ?2, dead_us = ?3 WHERE id = ?1")?
                 .execute(params![id, error, micros(now)])?;
@@ -188,7 +194,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn resend_letters(&self, which: Which, now: Timestamp) -> Result<usize, StoreError> {
-        self.write(None, move |connection| {
+        self.write(Touches::Nothing, move |connection| {
             // New numbers: those who wait for messages hear of it.
             let back = connection.execute(
                 "INSERT INTO letters (hook, key, incident, number, message, created_us, due_us)
@@ -246,7 +252,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn tidy_letters(&self, hooks: Arc<[Arc<str>]>, now: Timestamp) -> Result<(Vec<(String, u64)>, usize), StoreError> {
-        self.write(None, move |connection| {
+        self.write(Touches::Nothing, move |connection| {
             let known = serde_json::to_string(&*hooks.iter().map(|hook| &**hook).collect::<Vec<_>>()).unwrap_or_default();
             let mut died = unknown(connection, &known, now)?;
             for hook in hooks.iter() {

@@ -2,9 +2,10 @@
 //! their own (WAL: neither waits for the other).
 
 mod cases;
+mod counts;
+pub(crate) mod incidents;
 mod letters;
 mod nodes;
-mod outbox;
 mod prune;
 mod readers;
 mod schema;
@@ -17,18 +18,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use nodewhy_diagnosis::model::PresentCause;
 use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::alerts::Engine;
+use crate::policy::Loaded;
 pub(crate) use cases::decode_cause;
 pub use cases::{CasePage, StoredCase, StoredEvent};
+pub use counts::Counts;
+pub use incidents::StoredIncident;
 pub use letters::{Backlog, DEAD_FOR, Letter, MAX_DEAD, MAX_LETTERS, Which, push};
 pub use nodes::{NewReport, Node, Refused, Seen, Taken};
-pub use outbox::{Due, MAX_WAITING, OpenAlert};
 pub use prune::{Keep, Pruned};
 use readers::Readers;
 pub use standing::{OVER_FOR, StandingAlert};
-use writer::{Job, Typed, Writer};
+use writer::{Job, Touches, Typed, Writer};
 
 /// Jobs that may wait; senders wait beyond.
 const QUEUE: usize = 1024;
@@ -60,6 +65,17 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// A store that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// It.
+    pub store: Store,
+    /// Hears (an error: the sender is gone) when the writer has ended, which it does when the last [`Store`] is dropped.
+    pub ended: oneshot::Receiver<()>,
+    /// When [`Store::alert_step`] has to be called next.
+    pub alerts_due: watch::Receiver<Option<Timestamp>>,
+}
+
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -70,25 +86,26 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `dir`, making or migrating it as needed. The receiver hears (an error: the sender is gone) when the writer has
-    /// ended, which it does when the last [`Store`] is dropped.
+    /// Opens the store in `dir`, making or migrating it as needed. Hooks are told by `policy`.
     ///
     /// # Errors
     /// [`StoreError::Open`]: the directory cannot be made or written, another collector uses it, or the file is damaged.
-    pub fn open(dir: &Path) -> Result<(Self, oneshot::Receiver<()>), StoreError> {
+    pub fn open(dir: &Path, policy: watch::Receiver<Loaded>) -> Result<Opened, StoreError> {
         let path = dir.join("nodewhy.db");
         let failed = |reason: String| StoreError::Open { path: path.clone(), reason };
         std::fs::create_dir_all(dir).map_err(|error| failed(format!("cannot make the data directory {}: {error}", dir.display())))?;
         let lock = lock(dir).map_err(failed)?;
         let connection = Connection::open(&path).and_then(|connection| schema::prepare(&connection).map(|()| connection));
         let connection = connection.map_err(|error| failed(schema::explain(&error)))?;
-        let last = outbox::newest(&connection).map_err(|error| failed(schema::explain(&error)))?;
+        let last = letters::newest(&connection).map_err(|error| failed(schema::explain(&error)))?;
         let readers = Arc::new(Readers::new(&path));
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (changes, _) = broadcast::channel(CHANGES);
         let (grew, outbox) = watch::channel(last);
         let (ending, ended) = oneshot::channel();
-        let writer = Writer { connection, changes: changes.clone(), outbox: grew };
+        let (next, alerts_due) = watch::channel(None);
+        let engine = Engine::load(&connection, policy, next, Timestamp::now()).map_err(|error| failed(schema::explain(&error)))?;
+        let writer = Writer { connection, engine, changes: changes.clone(), outbox: grew };
         let work = move || {
             writer.run(queue);
             // Only now may another collector have the directory.
@@ -97,17 +114,17 @@ impl Store {
         };
         let spawned = std::thread::Builder::new().name("store".to_owned()).spawn(work);
         spawned.map_err(|error| failed(format!("cannot start its thread: {error}")))?;
-        Ok((Self { jobs, readers, changes, outbox }, ended))
+        Ok(Opened { store: Self { jobs, readers, changes, outbox }, ended, alerts_due })
     }
 
     /// Queues `work` to be done in a transaction, after all that was queued before; the receiver hears after the commit.
-    /// `touches` is the node that those who watch are told of.
+    /// `touches` is what alerts and those who watch are told of.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
     pub(crate) async fn submit<T: Send + 'static>(
         &self,
-        touches: Option<Arc<str>>,
+        touches: Touches,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
         let (reply, answer) = oneshot::channel();
@@ -121,10 +138,36 @@ impl Store {
     /// [`StoreError`]; then nothing of `work` is kept.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        touches: Option<Arc<str>>,
+        touches: Touches,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.submit(touches, work).await?.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Changes silences.
+    pub(crate) async fn alert_work(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.write(Touches::Silences, work).await
+    }
+
+    /// Lets the alerts' engine look at what is due.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn alert_step(&self) -> Result<(), StoreError> {
+        self.write(Touches::Nothing, |_| Ok(())).await
+    }
+
+    /// What the collector finds about itself now.
+    pub(crate) async fn own(&self, causes: Vec<PresentCause>) -> Result<(), StoreError> {
+        self.write(Touches::Own(causes), |_| Ok(())).await
+    }
+
+    /// Lets the alerts' engine look at these nodes anew.
+    pub(crate) async fn touch(&self, nodes: Vec<Arc<str>>) -> Result<(), StoreError> {
+        self.write(Touches::Nodes(nodes), |_| Ok(())).await
     }
 
     /// Reads, off the asynchronous threads.

@@ -12,8 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::oneshot;
 
 use super::cases::Cases;
-use super::{Store, StoreError, as_i64, micros, time};
-use crate::alerts::Plan;
+use super::{Store, StoreError, Touches, as_i64, micros, time};
 use crate::fleet::About;
 
 /// Spools remembered of a node: an agent has one, and a new one after it lost its state.
@@ -95,7 +94,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn hello(&self, seen: Seen) -> Result<u64, StoreError> {
-        self.write(Some(seen.hello.node.as_str().into()), move |connection| {
+        self.write(Touches::Nodes(vec![seen.hello.node.as_str().into()]), move |connection| {
             let hello = &seen.hello;
             connection
                 .prepare_cached(
@@ -126,9 +125,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn report(&self, report: NewReport, plan: Plan) -> Result<oneshot::Receiver<Result<Taken, StoreError>>, StoreError> {
+    pub async fn report(&self, report: NewReport) -> Result<oneshot::Receiver<Result<Taken, StoreError>>, StoreError> {
         let node = report.node.clone();
-        self.submit(Some(node), move |connection| take(connection, &report, &plan)).await
+        self.submit(Touches::node(&node), move |connection| take(connection, &report)).await
     }
 
     /// An agent has said what its node is.
@@ -136,7 +135,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn about(&self, node: Arc<str>, said: pb::About, now: Timestamp) -> Result<(), StoreError> {
-        self.write(Some(node.clone()), move |connection| {
+        self.write(Touches::node(&node), move |connection| {
             let Some(before) = about_of(connection, &node)? else { return Ok(()) };
             let after = serde_json::to_string(&before.heard(said, now)).unwrap_or_default();
             connection
@@ -152,7 +151,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn heard(&self, nodes: Vec<(Arc<str>, Timestamp)>) -> Result<(), StoreError> {
-        self.write(None, move |connection| {
+        self.write(Touches::Nothing, move |connection| {
             let mut update = connection.prepare_cached("UPDATE nodes SET last_seen_us = max(last_seen_us, ?2) WHERE node = ?1")?;
             nodes.iter().try_for_each(|(node, at)| update.execute(params![node, micros(*at)]).map(drop))
         })
@@ -219,7 +218,7 @@ fn committed(connection: &Connection, node: &str, spool_id: &str) -> rusqlite::R
     Ok(found.map_or(0, |n| u64::try_from(n).unwrap_or(0)))
 }
 
-fn take(connection: &Connection, report: &NewReport, plan: &Plan) -> rusqlite::Result<Taken> {
+fn take(connection: &Connection, report: &NewReport) -> rusqlite::Result<Taken> {
     let before = committed(connection, &report.node, &report.spool_id)?;
     if report.sequence <= before {
         return Ok(Taken::UpTo(before));
@@ -236,7 +235,6 @@ fn take(connection: &Connection, report: &NewReport, plan: &Plan) -> rusqlite::R
             }
             reconcile(connection, report, diagnosis)?;
             keep_diagnosis(connection, report, diagnosis)?;
-            plan.carry_out(connection, &report.node, &diagnosis.causes, report.at)?;
         }
         Err(refused) => keep_refusal(connection, report, refused)?,
     }

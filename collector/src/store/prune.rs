@@ -8,8 +8,7 @@ use nodewhy_diagnosis::model::{Transition, TransitionKind};
 use rusqlite::{Connection, params};
 
 use super::cases::Cases;
-use super::{Store, StoreError, micros};
-use crate::alerts::Plan;
+use super::{Store, StoreError, Touches, micros};
 
 /// Rows that go in one transaction, so that reports never wait long behind it.
 const AT_ONCE: u32 = 500;
@@ -39,9 +38,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn prune(&self, keep: Keep, now: Timestamp, plan: Plan) -> Result<Pruned, StoreError> {
-        self.write(None, move |connection| {
-            Ok(Pruned { cases: prune_cases(connection, &keep, now)?, nodes: forget_nodes(connection, keep.silent_nodes, now, &plan)? })
+    pub async fn prune(&self, keep: Keep, now: Timestamp) -> Result<Pruned, StoreError> {
+        self.write(Touches::Nothing, move |connection| {
+            prune_alerts(connection, keep.cases, now)?;
+            Ok(Pruned { cases: prune_cases(connection, &keep, now)?, nodes: forget_nodes(connection, keep.silent_nodes, now)? })
         })
         .await
     }
@@ -53,25 +53,36 @@ fn before(now: Timestamp, age: Duration) -> i64 {
 }
 
 fn prune_cases(connection: &Connection, keep: &Keep, now: Timestamp) -> rusqlite::Result<usize> {
-    // What a hook was told as open and not yet as closed is needed until it was.
     let old = connection
         .prepare_cached(
             "DELETE FROM cases WHERE id IN
-                 (SELECT id FROM cases WHERE closed_us IS NOT NULL AND closed_recorded_us < ?1 AND alerting = 0 LIMIT ?2)",
+                 (SELECT id FROM cases WHERE closed_us IS NOT NULL AND closed_recorded_us < ?1 LIMIT ?2)",
         )?
         .execute(params![before(now, keep.cases), AT_ONCE])?;
     let many = connection
         .prepare_cached(
             "DELETE FROM cases WHERE id IN
-                 (SELECT id FROM (SELECT id, alerting, row_number() OVER (PARTITION BY node ORDER BY opened_us DESC, id DESC) AS place
+                 (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY node ORDER BY opened_us DESC, id DESC) AS place
                       FROM cases WHERE closed_us IS NOT NULL)
-                  WHERE place > ?1 AND alerting = 0 LIMIT ?2)",
+                  WHERE place > ?1 LIMIT ?2)",
         )?
         .execute(params![keep.cases_per_node, AT_ONCE])?;
     Ok(old + many)
 }
 
-fn forget_nodes(connection: &Connection, age: Duration, now: Timestamp, plan: &Plan) -> rusqlite::Result<Vec<Arc<str>>> {
+/// Incidents that are over and told, and silences that are over, as long as cases.
+fn prune_alerts(connection: &Connection, age: Duration, now: Timestamp) -> rusqlite::Result<()> {
+    let old = before(now, age);
+    connection.prepare_cached("DELETE FROM silences WHERE ends_us < ?1")?.execute([old])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM incidents WHERE number IN (SELECT number FROM incidents WHERE closed_us < ?1 AND telling = 0 LIMIT ?2)",
+        )?
+        .execute(params![old, AT_ONCE])
+        .map(drop)
+}
+
+fn forget_nodes(connection: &Connection, age: Duration, now: Timestamp) -> rusqlite::Result<Vec<Arc<str>>> {
     let mut select = connection.prepare_cached("SELECT node FROM nodes WHERE silent_us < ?1 LIMIT ?2")?;
     let nodes: Vec<Arc<str>> = select.query_map(params![before(now, age), AT_ONCE], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     for node in &nodes {
@@ -81,7 +92,6 @@ fn forget_nodes(connection: &Connection, age: Duration, now: Timestamp, plan: &P
             let closed = Transition { kind: TransitionKind::Closed, case_id, code, at: now, since: cause.since, reason, cause };
             connection.transition(node, &closed, now)?;
         }
-        plan.carry_out(connection, node, &[], now)?;
         connection.prepare_cached("DELETE FROM nodes WHERE node = ?1")?.execute([node])?;
         connection.prepare_cached("DELETE FROM spools WHERE node = ?1")?.execute([node])?;
     }

@@ -37,11 +37,6 @@ CREATE TABLE cases (
     cause BLOB NOT NULL,
     opened_us INTEGER NOT NULL, opened_reason TEXT NOT NULL, opened_recorded_us INTEGER NOT NULL,
     closed_us INTEGER, closed_reason TEXT, closed_recorded_us INTEGER,
-    -- How often it was told to hooks as opened, and whether that was the last word.
-    alerts INTEGER NOT NULL DEFAULT 0,
-    alerting INTEGER NOT NULL DEFAULT 0,
-    -- With which severity, in the numbers of the wire: the worst of the cause and what it explains.
-    told_severity INTEGER,
     -- An identity counts within its node: no node can speak of another's cases.
     UNIQUE (node, case_id)
 ) STRICT;
@@ -49,7 +44,25 @@ CREATE INDEX cases_of_node ON cases (node, opened_us DESC, id DESC);
 CREATE INDEX cases_by_time ON cases (opened_us DESC, id DESC);
 CREATE INDEX cases_open ON cases (node, opened_us DESC, id DESC) WHERE closed_us IS NULL;
 CREATE INDEX cases_closed ON cases (closed_recorded_us) WHERE closed_us IS NOT NULL;
-CREATE INDEX cases_alerting ON cases (node) WHERE alerting = 1;
+
+-- Cases that are one event; `state` is JSON. `telling`: a hook was told of it, and not yet of its end.
+CREATE TABLE incidents (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    state TEXT NOT NULL, title TEXT NOT NULL, telling INTEGER NOT NULL DEFAULT 0,
+    opened_us INTEGER NOT NULL, closed_us INTEGER
+) STRICT;
+CREATE INDEX incidents_open ON incidents (number) WHERE closed_us IS NULL;
+CREATE INDEX incidents_telling ON incidents (number) WHERE telling = 1;
+CREATE INDEX incidents_closed ON incidents (closed_us) WHERE closed_us IS NOT NULL;
+CREATE TABLE members (
+    incident INTEGER NOT NULL REFERENCES incidents (number) ON DELETE CASCADE,
+    node TEXT NOT NULL, case_id TEXT NOT NULL, code TEXT NOT NULL, severity INTEGER NOT NULL,
+    opened_us INTEGER NOT NULL, left_us INTEGER,
+    PRIMARY KEY (incident, node, case_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_open ON members (node) WHERE left_us IS NULL;
+
+CREATE TABLE silences (id TEXT PRIMARY KEY, body TEXT NOT NULL, ends_us INTEGER NOT NULL) STRICT;
 
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,
@@ -57,15 +70,6 @@ CREATE TABLE events (
     kind INTEGER NOT NULL, at_us INTEGER NOT NULL, reason TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_of_case ON events (of_case, id);
-
-CREATE TABLE outbox (
-    -- Never used twice: order within a case is the order of the numbers.
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    hook TEXT NOT NULL, key TEXT NOT NULL, node TEXT NOT NULL, case_id TEXT NOT NULL, message TEXT NOT NULL,
-    created_us INTEGER NOT NULL, due_us INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, error TEXT
-) STRICT;
-CREATE INDEX outbox_due ON outbox (hook, due_us, id);
-CREATE INDEX outbox_of_case ON outbox (hook, node, case_id, id);
 
 CREATE TABLE letters (
     -- Never used twice: who waits for messages hears of a greater one.

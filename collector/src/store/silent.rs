@@ -7,8 +7,7 @@ use nodewhy_diagnosis::model::{PresentCause, Transition, TransitionKind, Verdict
 use rusqlite::{Connection, params};
 
 use super::cases::Cases;
-use super::{Store, StoreError, micros};
-use crate::alerts::Plan;
+use super::{Store, StoreError, Touches, micros};
 use crate::silence::CODE;
 
 impl Store {
@@ -16,22 +15,15 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) async fn fell_silent(
-        &self,
-        node: Arc<str>,
-        cause: PresentCause,
-        reason: String,
-        now: Timestamp,
-        plan: Plan,
-    ) -> Result<(), StoreError> {
-        self.write(Some(node.clone()), move |connection| {
+    pub(crate) async fn fell_silent(&self, node: Arc<str>, cause: PresentCause, reason: String, now: Timestamp) -> Result<(), StoreError> {
+        self.write(Touches::node(&node), move |connection| {
             connection.prepare_cached("UPDATE nodes SET silent_us = ?2, rank = ?3 WHERE node = ?1")?.execute(params![
                 node,
                 micros(cause.since),
                 super::nodes::UNKNOWN_RANK
             ])?;
             connection.transition(&node, &change(TransitionKind::Opened, &cause, reason, now), now)?;
-            plan.carry_out(connection, &node, &[], now)
+            Ok(())
         })
         .await
     }
@@ -40,15 +32,15 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) async fn speaks_again(&self, node: Arc<str>, now: Timestamp, plan: Plan) -> Result<(), StoreError> {
-        self.write(Some(node.clone()), move |connection| {
+    pub(crate) async fn speaks_again(&self, node: Arc<str>, now: Timestamp) -> Result<(), StoreError> {
+        self.write(Touches::node(&node), move |connection| {
             end(connection, &node, "the agent speaks again", now)?;
             let mut select = connection.prepare_cached("SELECT verdict FROM nodes WHERE node = ?1")?;
             let verdict = nodewhy_wire::verdict_from_wire(select.query_row([&node], |row| row.get(0))?).unwrap_or(Verdict::Unknown);
             connection
                 .prepare_cached("UPDATE nodes SET silent_us = NULL, rank = ?2 WHERE node = ?1")?
                 .execute(params![node, super::nodes::rank(verdict)])?;
-            plan.carry_out(connection, &node, &[], now)
+            Ok(())
         })
         .await
     }

@@ -1,11 +1,14 @@
-//! The one thread that writes.
+//! The one thread that writes. At the end of each transaction the alerts' engine says what the changes mean to hooks, in the same one.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use nodewhy_diagnosis::model::PresentCause;
 use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{StoreError, outbox};
+use super::{StoreError, letters};
+use crate::alerts::{Engine, News};
 
 /// Jobs committed together at most: one fsync for all of them.
 const BATCH: usize = 256;
@@ -13,20 +16,40 @@ const BATCH: usize = 256;
 pub(super) trait Job: Send {
     /// True if its changes are to be kept.
     fn run(&mut self, connection: &Connection) -> bool;
-    /// The node that it changed.
-    fn touched(&self) -> Option<&Arc<str>>;
+    /// What it changed.
+    fn touched(&self) -> &Touches;
     fn done(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// What a job changes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Touches {
+    /// Nothing that alerts or those who watch go by.
+    Nothing,
+    /// Nodes.
+    Nodes(Vec<Arc<str>>),
+    /// Silences.
+    Silences,
+    /// What the collector finds about itself: this and nothing else.
+    Own(Vec<PresentCause>),
+}
+
+impl Touches {
+    /// One node.
+    pub(crate) fn node(name: &Arc<str>) -> Self {
+        Self::Nodes(vec![name.clone()])
+    }
 }
 
 pub(super) struct Typed<F, T> {
     work: Option<F>,
     result: Option<rusqlite::Result<T>>,
-    touches: Option<Arc<str>>,
+    touches: Touches,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<F, T> Typed<F, T> {
-    pub(super) fn new(touches: Option<Arc<str>>, work: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
+    pub(super) fn new(touches: Touches, work: F, reply: oneshot::Sender<Result<T, StoreError>>) -> Self {
         Self { work: Some(work), result: None, touches, reply }
     }
 }
@@ -41,8 +64,8 @@ where
         matches!(self.result, Some(Ok(_)))
     }
 
-    fn touched(&self) -> Option<&Arc<str>> {
-        self.touches.as_ref().filter(|_| matches!(self.result, Some(Ok(_))))
+    fn touched(&self) -> &Touches {
+        if matches!(self.result, Some(Ok(_))) { &self.touches } else { &Touches::Nothing }
     }
 
     fn done(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -58,13 +81,14 @@ where
 
 pub(super) struct Writer {
     pub(super) connection: Connection,
+    pub(super) engine: Engine,
     pub(super) changes: broadcast::Sender<Arc<str>>,
     pub(super) outbox: watch::Sender<i64>,
 }
 
 impl Writer {
     /// Until there is nobody left who could ask.
-    pub(super) fn run(self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
         while let Some(first) = jobs.blocking_recv() {
             let mut batch = vec![first];
             while batch.len() < BATCH
@@ -75,7 +99,10 @@ impl Writer {
             let committed = self.commit(&mut batch);
             match &committed {
                 Ok(()) => self.tell(&batch),
-                Err(error) => tracing::error!(jobs = batch.len(), "nothing of a batch could be committed: {error}"),
+                Err(error) => {
+                    tracing::error!(jobs = batch.len(), "nothing of a batch could be committed: {error}");
+                    self.reload();
+                }
             }
             // First the world, then whoever asked: an answer means that the change can be seen.
             for job in batch {
@@ -84,32 +111,61 @@ impl Writer {
         }
     }
 
-    fn commit(&self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        let connection = &self.connection;
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let result = (|| {
-            for job in batch {
-                connection.execute_batch("SAVEPOINT job")?;
-                if !job.run(connection) {
-                    connection.execute_batch("ROLLBACK TO job")?;
-                }
-                connection.execute_batch("RELEASE job")?;
-            }
-            connection.execute_batch("COMMIT")
-        })();
-        if result.is_err() && !connection.is_autocommit() {
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let result = self.work(batch);
+        if result.is_err() && !self.connection.is_autocommit() {
             // What failed is told; a rollback that fails too changes nothing about it.
-            drop(connection.execute_batch("ROLLBACK"));
+            drop(self.connection.execute_batch("ROLLBACK"));
         }
         result.map_err(StoreError::from)
     }
 
-    fn tell(&self, batch: &[Box<dyn Job>]) {
-        for node in batch.iter().filter_map(|job| job.touched()) {
-            // Nobody watches: nobody to tell.
-            drop(self.changes.send(node.clone()));
+    fn work(&mut self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+        let connection = &self.connection;
+        let mut news = News::default();
+        for job in batch {
+            connection.execute_batch("SAVEPOINT job")?;
+            if !job.run(connection) {
+                connection.execute_batch("ROLLBACK TO job")?;
+            }
+            connection.execute_batch("RELEASE job")?;
+            match job.touched() {
+                Touches::Nodes(names) => news.nodes.extend(names.iter().cloned()),
+                Touches::Silences => news.silences = true,
+                Touches::Own(causes) => news.own = Some(causes.clone()),
+                Touches::Nothing => {}
+            }
         }
-        if let Ok(newest) = outbox::newest(&self.connection) {
+        let now = Timestamp::now();
+        if news != News::default() || self.engine.is_due(now) {
+            connection.execute_batch("SAVEPOINT alerts")?;
+            if let Err(error) = self.engine.step(connection, &news, now) {
+                // What agents say is kept all the same.
+                tracing::error!("what is to be told could not be written down, tried again: {error}");
+                connection.execute_batch("ROLLBACK TO alerts")?;
+                self.engine.reload(connection, now)?;
+            }
+            connection.execute_batch("RELEASE alerts")?;
+        }
+        connection.execute_batch("COMMIT")
+    }
+
+    /// What was committed last is what is.
+    fn reload(&mut self) {
+        if let Err(error) = self.engine.reload(&self.connection, Timestamp::now()) {
+            tracing::error!("what hooks were told cannot be read again: {error}");
+        }
+    }
+
+    fn tell(&self, batch: &[Box<dyn Job>]) {
+        for job in batch {
+            if let Touches::Nodes(names) = job.touched() {
+                // Nobody watches: nobody to tell.
+                names.iter().for_each(|node| drop(self.changes.send(node.clone())));
+            }
+        }
+        if let Ok(newest) = letters::newest(&self.connection) {
             self.outbox.send_if_modified(|known| newest > std::mem::replace(known, newest.max(*known)));
         }
     }

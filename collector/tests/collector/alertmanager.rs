@@ -3,14 +3,17 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nodewhy_collector::alerts::{Deliverer, Plan, Timing};
-use nodewhy_collector::config::{Alerts, Hook, HookKind};
+use nodewhy_collector::hooks::template::Templates;
+use nodewhy_collector::hooks::{Deliveries, Timing};
+use nodewhy_collector::policy::{Loaded, Policy};
 use nodewhy_collector::store::{NewReport, Seen, Store};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::support::agent::{Agent, closes, hello, opens};
 use crate::support::{Collector, until, write};
@@ -90,8 +93,8 @@ impl Alertmanager {
         until("no alert is active", async || self.alerts().await.is_empty().then_some(())).await;
     }
 
-    fn config(&self) -> String {
-        format!("alerts: {{alertmanagers: [{{name: am, url: '{}'}}]}}\n", self.url())
+    fn policy(&self) -> String {
+        format!("hooks: [{{name: am, alertmanager: {{url: '{}'}}}}]\n", self.url())
     }
 }
 
@@ -103,7 +106,7 @@ fn install_provider() {
 async fn an_alertmanager_shows_the_alert_with_cause_and_remedy_and_resolves_it() {
     install_provider();
     let Some(alertmanager) = Alertmanager::start().await else { return };
-    let collector = Collector::start(&alertmanager.config());
+    let collector = Collector::start_telling(&alertmanager.policy());
     let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
     agent.report(opens("worker-1", 1, "swap-enabled")).await;
     let alert = alertmanager.one().await;
@@ -134,7 +137,7 @@ async fn an_alertmanager_shows_the_alert_with_cause_and_remedy_and_resolves_it()
 async fn an_alertmanager_that_was_away_hears_of_the_opening_and_of_the_end() {
     install_provider();
     let Some(mut alertmanager) = Alertmanager::start().await else { return };
-    let collector = Collector::start(&alertmanager.config());
+    let collector = Collector::start_telling(&alertmanager.policy());
     let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
     alertmanager.child.kill().expect("it runs");
     alertmanager.child.wait().expect("a child of ours");
@@ -150,10 +153,10 @@ async fn an_alertmanager_that_was_away_hears_of_the_opening_and_of_the_end() {
 async fn a_long_fault_does_not_resolve_by_itself_and_is_told_again_to_one_that_forgot() {
     install_provider();
     let Some(mut alertmanager) = Alertmanager::start().await else { return };
-    let hook = Hook { name: "am".into(), url: alertmanager.url(), headers_file: None, ca_file: None };
-    let plan = Plan::new(&Alerts { alertmanagers: vec![hook.clone()], ..Alerts::default() });
+    let policy = Arc::new(Policy::parse(Path::new("alerts.yaml"), &alertmanager.policy()).expect("a policy"));
     let dir = tempfile::tempdir().expect("a directory");
-    let (store, _ended) = Store::open(dir.path()).expect("opened");
+    let (_policies, loaded) = watch::channel(Loaded { policy: policy.clone(), problem: None, since: Timestamp::now() });
+    let store = Store::open(dir.path(), loaded).expect("opened").store;
     let seen = Seen { hello: hello("worker-1"), heartbeat: Duration::from_secs(10), at: Timestamp::now() };
     store.hello(seen).await.expect("stored");
     let opened = opens("worker-1", 1, "swap-enabled");
@@ -168,10 +171,11 @@ async fn a_long_fault_does_not_resolve_by_itself_and_is_told_again_to_one_that_f
         content: Ok((diagnosis, transitions)),
         at: Timestamp::now(),
     };
-    let committed = store.report(report, plan).await.expect("queued").await.expect("answered");
+    let committed = store.report(report).await.expect("queued").await.expect("answered");
     committed.expect("stored");
     let timing = Timing { again: Duration::from_millis(200), ahead: Duration::from_secs(2), ..Timing::default() };
-    tokio::spawn(Deliverer::new(HookKind::Alertmanager, &hook, timing).expect("a hook").run(store));
+    let mut deliveries = Deliveries::new(store, timing);
+    deliveries.set(&policy.hooks, &Templates::default());
 
     let ends = |alert: &Value| alert["endsAt"].as_str().expect("a time").parse::<Timestamp>().expect("a time");
     let first = ends(&alertmanager.one().await);

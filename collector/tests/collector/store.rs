@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use nodewhy_collector::alerts::Plan;
-use nodewhy_collector::config::Alerts;
+use nodewhy_collector::policy::{Loaded, Policy};
 use nodewhy_collector::presence::Presence;
 use nodewhy_collector::silence::{GRACE, Silence};
 use nodewhy_collector::store::{CasePage, Keep, NewReport, Refused, Seen, Store, StoreError, Taken};
@@ -16,8 +15,9 @@ use crate::support::{Collector, write};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const KEEP: Keep = Keep { cases: DAY, cases_per_node: 3, silent_nodes: DAY };
 
-fn plan() -> Plan {
-    Plan::new(&Alerts::default())
+/// Nobody is told anything.
+fn quiet() -> tokio::sync::watch::Receiver<Loaded> {
+    tokio::sync::watch::channel(Loaded { policy: Policy::default().into(), problem: None, since: Timestamp::now() }).1
 }
 
 async fn attach(store: &Store, node: &str) {
@@ -32,7 +32,7 @@ async fn put(store: &Store, report: pb::Report) -> Taken {
     let content = Ok((diagnosis.expect("good"), transitions.collect::<Result<Vec<_>, _>>().expect("good")));
     let (sequence, dropped, boot_id) = (report.sequence, report.dropped, report.boot_id);
     let new = NewReport { node, spool_id: "s".into(), sequence, dropped, boot_id, content, at: Timestamp::now() };
-    store.report(new, plan()).await.expect("queued").await.expect("answered").expect("stored")
+    store.report(new).await.expect("queued").await.expect("answered").expect("stored")
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_damaged_file_is_refused_with_what_to_do() {
     let dir = tempfile::tempdir().expect("a directory");
     for damage in [&b"this is no database at all, but a text of some length".repeat(100)[..], &b"SQLite format 3\0".repeat(300)[..]] {
         std::fs::write(dir.path().join("nodewhy.db"), damage).expect("written");
-        let error = Store::open(dir.path()).expect_err("refused").to_string();
+        let error = Store::open(dir.path(), quiet()).expect_err("refused").to_string();
         assert!(error.contains("nodewhy.db") && error.contains("Move it away"), "{error}");
     }
 }
@@ -49,21 +49,21 @@ async fn a_damaged_file_is_refused_with_what_to_do() {
 fn a_data_directory_that_cannot_be_made_is_told_by_name() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = write(dir.path(), "file", "");
-    let error = Store::open(&file.join("data")).expect_err("refused").to_string();
+    let error = Store::open(&file.join("data"), quiet()).expect_err("refused").to_string();
     assert!(error.contains("cannot make the data directory") && error.contains("file/data"), "{error}");
 }
 
 #[tokio::test]
 async fn a_second_collector_on_one_directory_is_refused_and_says_so() {
     let collector = Collector::start("");
-    let error = Store::open(&collector.data()).expect_err("refused");
+    let error = Store::open(&collector.data(), quiet()).expect_err("refused");
     assert!(matches!(error, StoreError::Open { .. }) && error.to_string().contains("another nodewhy-collector uses"), "{error}");
 }
 
 #[tokio::test]
 async fn closed_cases_go_when_they_are_old_or_too_many_and_open_ones_stay() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (store, _ended) = Store::open(dir.path()).expect("opened");
+    let store = Store::open(dir.path(), quiet()).expect("opened").store;
     attach(&store, "n").await;
     for (sequence, code) in [(1, "a"), (3, "b"), (5, "c"), (7, "d")] {
         put(&store, opens("n", sequence, code)).await;
@@ -75,17 +75,17 @@ async fn closed_cases_go_when_they_are_old_or_too_many_and_open_ones_stay() {
         cases.into_iter().map(|case| case.cause.code).collect::<Vec<_>>()
     };
     assert_eq!(codes().await, ["open", "d", "c", "b", "a"]);
-    let pruned = store.prune(KEEP, Timestamp::now(), plan()).await.expect("pruned");
+    let pruned = store.prune(KEEP, Timestamp::now()).await.expect("pruned");
     assert_eq!((pruned.cases, codes().await), (1, vec!["open".into(), "d".into(), "c".into(), "b".into()]));
     let tomorrow = Timestamp::now().checked_add(SignedDuration::from_hours(25)).expect("a time");
-    let pruned = store.prune(KEEP, tomorrow, plan()).await.expect("pruned");
+    let pruned = store.prune(KEEP, tomorrow).await.expect("pruned");
     assert_eq!((pruned.cases, codes().await), (3, vec!["open".to_owned()]));
 }
 
 #[tokio::test]
 async fn a_failed_report_leaves_nothing_and_the_one_behind_it_is_a_gap() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (store, _ended) = Store::open(dir.path()).expect("opened");
+    let store = Store::open(dir.path(), quiet()).expect("opened").store;
     attach(&store, "n").await;
     assert_eq!(put(&store, opens("n", 1, "a")).await, Taken::UpTo(1));
     assert_eq!(put(&store, opens("n", 3, "a")).await, Taken::Gap(1));
@@ -100,17 +100,17 @@ async fn a_failed_report_leaves_nothing_and_the_one_behind_it_is_a_gap() {
         content,
         at: Timestamp::now(),
     };
-    let taken = store.report(new, plan()).await.expect("queued").await.expect("answered");
+    let taken = store.report(new).await.expect("queued").await.expect("answered");
     assert_eq!(taken, Ok(Taken::UpTo(2)));
 }
 
 #[tokio::test]
 async fn after_a_restart_every_agent_has_its_grace() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (store, _ended) = Store::open(dir.path()).expect("opened");
+    let store = Store::open(dir.path(), quiet()).expect("opened").store;
     attach(&store, "n").await;
     let presence = Presence::default();
-    let silence = Silence { store, presence: presence.clone(), plan: plan(), keep: KEEP };
+    let silence = Silence { store, presence: presence.clone(), keep: KEEP };
     tokio::time::pause();
     silence.recall(GRACE).await.expect("read");
     assert!(presence.knows("n"));

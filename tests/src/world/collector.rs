@@ -24,7 +24,7 @@ const STARTED_WITHIN: Duration = Duration::from_secs(15);
 pub struct Collector {
     slot: SlotNumber,
     dir: PathBuf,
-    hooks: String,
+    policy: String,
     running: Option<Child>,
 }
 
@@ -57,12 +57,12 @@ impl Collector {
         fs::write(dir.join("ca.crt"), pki.authority.pem())?;
         pki.authority.server(SERVER_NAME, &[SERVER_NAME], &[slot.host_address().into()])?.write(&dir, "server")?;
         pki.authority.client("admin", None)?.write(&dir, "admin")?;
-        Ok(Self { slot, dir, hooks: String::new(), running: None })
+        Ok(Self { slot, dir, policy: String::new(), running: None })
     }
 
-    /// Calls these hooks from the next start on: YAML beneath `alerts:`, indented by two.
-    pub fn call_hooks(&mut self, yaml: &str) {
-        self.hooks = format!("alerts:\n{yaml}");
+    /// Tells hooks by this policy from the next start on.
+    pub fn tell(&mut self, policy: &str) {
+        policy.clone_into(&mut self.policy);
     }
 
     /// Starts it, and waits until it answers.
@@ -73,7 +73,11 @@ impl Collector {
         let config = self.dir.join("collector.yaml");
         let at = self.dir.display();
         let tls = format!("tls: {{certFile: {at}/server.crt, keyFile: {at}/server.key, clientCAFile: {at}/ca.crt}}");
-        fs::write(&config, format!("listen: {}:{PORT}\ndataDir: {at}/data\n{tls}\n{}", self.slot.host_address(), self.hooks))?;
+        fs::write(self.dir.join("alerts.yaml"), &self.policy)?;
+        fs::write(
+            &config,
+            format!("listen: {}:{PORT}\ndataDir: {at}/data\n{tls}\nalertsFile: {at}/alerts.yaml\n", self.slot.host_address()),
+        )?;
         let log = File::options().create(true).append(true).open(self.dir.join("log"))?;
         let mut command = in_group(self.slot)?;
         command.arg(programs::path("nodewhy-collector")?).arg("--config").arg(&config).arg("run");

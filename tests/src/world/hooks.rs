@@ -140,9 +140,9 @@ impl Receiver {
     ///
     /// # Errors
     /// None comes.
-    pub async fn message(&self, kind: &str, code: &str, deadline: Duration) -> Result<Value> {
-        until(&format!("the receiver is told that {code} is {kind}"), deadline, async || {
-            Ok(self.messages().into_iter().find(|message| message["kind"] == kind && message["cause"]["code"] == code))
+    pub async fn message(&self, event: &str, code: &str, deadline: Duration) -> Result<Value> {
+        until(&format!("the receiver is told that {code} is {event}"), deadline, async || {
+            Ok(self.messages().into_iter().find(|message| message["event"] == event && message["cause"]["code"] == code))
         })
         .await
     }

@@ -145,7 +145,7 @@ fn what_happens_while_the_collector_is_away_arrives_after_once_and_in_order() {
 fn an_alert_that_was_committed_is_delivered_though_the_collector_is_killed_before() {
     live(Shape::default(), async |world| {
         let receiver = Receiver::start(world).await?;
-        world.collector.call_hooks(&format!("  webhooks: [{{name: ops, url: '{}'}}]\n", receiver.url()));
+        world.collector.tell(&format!("hooks: [{{name: ops, webhook: {{url: '{}'}}}}]\n", receiver.url()));
         world.watch_healthy().await?;
         receiver.refuse(true);
         let fault_at = Timestamp::now();
@@ -161,7 +161,7 @@ fn an_alert_that_was_committed_is_delivered_though_the_collector_is_killed_befor
         let repaired_at = Timestamp::now();
         kubelet(world, "start")?;
         world.closed_within(&named.case.case_id, repaired_at, BACK_WITHIN).await?;
-        receiver.message("closed", "kubelet-down", NAMED_WITHIN).await?;
+        receiver.message("resolved", "kubelet-down", NAMED_WITHIN).await?;
         let keys: Vec<_> = receiver.messages().iter().map(|message| message["key"].to_string()).collect();
         ensure!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");
         Ok(())

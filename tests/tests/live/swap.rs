@@ -21,8 +21,8 @@ fn swap_is_named_explained_alerted_and_closed() {
     live(Shape { alone: true, restart_sec: Some(2), ..Shape::default() }, async |world| {
         let alertmanager = Alertmanager::start(world).await?;
         let receiver = Receiver::start(world).await?;
-        world.collector.call_hooks(&format!(
-            "  webhooks: [{{name: ops, url: '{}'}}]\n  alertmanagers: [{{name: am, url: '{}'}}]\n",
+        world.collector.tell(&format!(
+            "hooks:\n  - {{name: ops, webhook: {{url: '{}'}}}}\n  - {{name: am, alertmanager: {{url: '{}'}}}}\n",
             receiver.url(),
             alertmanager.url()
         ));
@@ -142,14 +142,14 @@ async fn alerted(world: &World, alertmanager: &Alertmanager, receiver: &Receiver
 }
 
 async fn resolved(world: &World, alertmanager: &Alertmanager, receiver: &Receiver) -> Result<()> {
-    let message = receiver.message("closed", CODE, Duration::from_secs(5)).await?;
-    ensure!(message["node"] == world.node.name() && !message["closed_at"].is_null(), "{message}");
+    let message = receiver.message("resolved", CODE, Duration::from_secs(5)).await?;
+    ensure!(message["node"] == world.node.name() && !message["resolvedAt"].is_null(), "{message}");
     until("Alertmanager shows the alert no more", Duration::from_secs(10), async || {
         Ok(alertmanager.alerts().await?.is_empty().then_some(()))
     })
     .await?;
     let told: Vec<_> =
-        receiver.messages().iter().map(|message| (message["kind"].to_string(), message["cause"]["code"].to_string())).collect();
+        receiver.messages().iter().map(|message| (message["event"].to_string(), message["cause"]["code"].to_string())).collect();
     ensure!(told.len() == 2, "more than swap-enabled was alerted: {told:?}");
     Ok(())
 }

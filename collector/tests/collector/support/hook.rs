@@ -56,11 +56,16 @@ impl Hook {
         self.seen.lock().expect("whole").headers.clone().expect("something came")
     }
 
-    /// Keys of what was taken, once there are so many.
-    pub(crate) async fn keys(&self, count: usize) -> Vec<String> {
+    /// Event and cause of what was taken, once there is so much of it.
+    pub(crate) async fn told(&self, count: usize) -> Vec<String> {
         let taken = until(&format!("{count} messages"), async || Some(self.taken()).filter(|taken| taken.len() >= count)).await;
-        taken.iter().map(|message| message["key"].as_str().expect("a key").to_owned()).collect()
+        taken.iter().map(told).collect()
     }
+}
+
+/// `opened swap-enabled`.
+pub(crate) fn told(message: &Value) -> String {
+    format!("{} {}", message["event"], message["cause"]["code"]).replace('"', "")
 }
 
 async fn take(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> StatusCode {

@@ -63,6 +63,17 @@ impl Collector {
         collector
     }
 
+    /// Running, with this policy of alerts.
+    pub(crate) fn start_telling(policy: &str) -> Self {
+        Self::start_telling_in(tempfile::tempdir().expect("a directory"), policy)
+    }
+
+    /// The same, with files that the policy names already there.
+    pub(crate) fn start_telling_in(dir: TempDir, policy: &str) -> Self {
+        let file = write(dir.path(), "alerts.yaml", policy);
+        Self::start_in(dir, &format!("alertsFile: {}\n", file.display()))
+    }
+
     /// The program with this configuration.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-collector"));

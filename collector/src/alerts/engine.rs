@@ -1,0 +1,228 @@
+//! From changed nodes to messages, within the transaction that changed them: the fleet and the incidents as they are, held by the store's
+//! writer alone. What it holds can be had from the store again at any time, and is after a transaction that failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use nodewhy_diagnosis::model::PresentCause;
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::failing;
+use crate::correlate::{Book, CaseKey, Incident, Joined, message, title};
+use crate::fleet::Fleet;
+use crate::message::Event;
+use crate::policy::{Loaded, Silences};
+use crate::store::incidents as kept;
+use crate::store::push;
+use crate::tell::{Member, Rates, Standing, tell};
+
+/// How long an incident that is over may open again.
+const AGAIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    fleet: Fleet,
+    book: Book,
+    silences: Silences,
+    rates: Rates,
+    policy: watch::Receiver<Loaded>,
+    /// As written down last.
+    written: BTreeMap<String, Incident>,
+    /// When time alone will change what is to be said of an incident.
+    wakes: BTreeMap<String, Timestamp>,
+    correlate_at: Option<Timestamp>,
+    /// When a step is needed even if nothing changes.
+    next: watch::Sender<Option<Timestamp>>,
+}
+
+/// What changed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct News {
+    /// These nodes.
+    pub(crate) nodes: BTreeSet<Arc<str>>,
+    /// Silences.
+    pub(crate) silences: bool,
+    /// What the collector finds about itself, if it has looked.
+    pub(crate) own: Option<Vec<PresentCause>>,
+}
+
+impl Engine {
+    /// From the store.
+    pub(crate) fn load(
+        connection: &Connection,
+        policy: watch::Receiver<Loaded>,
+        next: watch::Sender<Option<Timestamp>>,
+        now: Timestamp,
+    ) -> rusqlite::Result<Self> {
+        let (incidents, last) = kept::load(connection, now.checked_sub(AGAIN).unwrap_or(Timestamp::MIN))?;
+        let written = incidents.iter().map(|one| (one.id.clone(), one.clone())).collect();
+        let wakes = incidents.iter().map(|one| (one.id.clone(), now)).collect();
+        let mut fleet = Fleet::default();
+        for name in kept::node_names(connection)? {
+            if let Some(node) = kept::node(connection, &name)? {
+                fleet.set(name, node);
+            }
+        }
+        let silences = Silences::new(kept::silences(connection, now)?);
+        // All nodes are looked at by the first step.
+        next.send_replace(Some(now));
+        let (book, rates) = (Book::new(incidents, last), Rates::default());
+        Ok(Self { fleet, book, silences, rates, policy, written, wakes, correlate_at: Some(Timestamp::MIN), next })
+    }
+
+    /// After a transaction that failed: what the store says.
+    pub(crate) fn reload(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+        *self = Self::load(connection, self.policy.clone(), self.next.clone(), now)?;
+        Ok(())
+    }
+
+    /// Whether a step has to be made although no node changed.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.policy.has_changed().unwrap_or(false) || self.due_at().is_some_and(|at| at <= now)
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        self.wakes.values().copied().chain(self.correlate_at).min()
+    }
+
+    /// This changed, or the time has come.
+    pub(crate) fn step(&mut self, connection: &Connection, news: &News, now: Timestamp) -> rusqlite::Result<()> {
+        let News { nodes, silences, own } = news;
+        let first = self.correlate_at == Some(Timestamp::MIN);
+        let all = if first { kept::node_names(connection)? } else { BTreeSet::new() };
+        for name in nodes {
+            match kept::node(connection, name)? {
+                Some(node) => self.fleet.set(name.clone(), node),
+                None => self.fleet.forget(name),
+            }
+        }
+        let mut failed = None;
+        let mut ending = |key: &CaseKey| {
+            kept::ending(connection, key, now).unwrap_or_else(|error| {
+                let reason = error.to_string();
+                failed = Some(error);
+                crate::correlate::Ending { at: now, reason }
+            })
+        };
+        self.correlate_at = self.book.correlate(&self.fleet, if first { &all } else { nodes }, &mut ending, now);
+        failed.map_or(Ok(()), Err)?;
+        if let Some(own) = own {
+            self.book.own(own, now);
+        }
+        if *silences {
+            self.silences = Silences::new(kept::silences(connection, now)?);
+        }
+        let mut ids = self.book.take_changed();
+        if *silences || first || self.policy.has_changed().unwrap_or(false) {
+            self.policy.mark_unchanged();
+            ids.extend(self.book.incidents().map(|one| one.id.clone()));
+        }
+        ids.extend(self.wakes.iter().filter(|(_, at)| **at <= now).map(|(id, _)| id.clone()));
+        for id in &ids {
+            self.tell(connection, id, now)?;
+        }
+        self.book.take_changed();
+        for id in ids {
+            self.write(connection, &id, now)?;
+        }
+        let next = self.due_at();
+        self.next.send_if_modified(|known| std::mem::replace(known, next) != next);
+        Ok(())
+    }
+
+    /// Says what is to be said of an incident.
+    fn tell(&mut self, connection: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<()> {
+        self.wakes.remove(id);
+        let Some(one) = self.book.get(id) else { return Ok(()) };
+        if one.held_by.is_some() && one.is_open() && one.told.is_empty() {
+            return Ok(());
+        }
+        let policy = self.policy.borrow().policy.clone();
+        let mut told = one.told.clone();
+        let say = tell(&policy, &self.silences, &mut self.rates, &standing(one, &self.fleet), &mut told, now);
+        // A hook that takes nothing need not be told so.
+        let about = failing::hook_of(&one.first.1);
+        for (hook, event) in say.messages.iter().filter(|(hook, _)| Some(&**hook) != about) {
+            let number = told.get(hook).map_or(1, |told| told.number);
+            let message = message(&self.book, one, &self.fleet, *event, number, now, policy.external_url.as_deref());
+            push(connection, hook, &message)?;
+        }
+        if let Some(at) = say.wake_at {
+            self.wakes.insert(id.to_owned(), at);
+        }
+        if told != one.told
+            && let Some(one) = self.book.get_mut(id)
+        {
+            one.told = told;
+        }
+        Ok(())
+    }
+
+    /// Writes an incident down as it stands; one that is over and that nobody will hear of any more is let go.
+    fn write(&mut self, connection: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<()> {
+        let Some(one) = self.book.get(id) else { return Ok(()) };
+        let telling = one.told.values().any(|told| told.event != Event::Resolved);
+        if one.merged_into.is_some() && one.told.is_empty() {
+            kept::remove(connection, id)?;
+            self.forget(id);
+            return Ok(());
+        }
+        let written = self.written.get(id);
+        if written != Some(one) {
+            let count = if one.members.is_empty() { one.peak } else { one.node_count() };
+            let none = BTreeMap::new();
+            let before = written.map_or(&none, |written| &written.members);
+            kept::save(connection, one, &title(one, count, self.fleet.len()), telling, before, now)?;
+            self.written.insert(id.to_owned(), one.clone());
+        }
+        match one.closed_at {
+            Some(at) if !telling && now.duration_since(at) > AGAIN => self.forget(id),
+            Some(at) if !telling => {
+                let gone = at.checked_add(AGAIN + SignedDuration::from_secs(1)).unwrap_or(now);
+                self.wakes.entry(id.to_owned()).or_insert(gone);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, id: &str) {
+        self.book.forget(id);
+        self.written.remove(id);
+        self.wakes.remove(id);
+    }
+}
+
+/// An incident as whoever tells needs it. Of one that is over: the nodes it was on.
+fn standing<'a>(one: &'a Incident, fleet: &'a Fleet) -> Standing<'a> {
+    static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+    let labels = |node: &str| fleet.node(node).map_or(&NO_LABELS, |node| &node.about.labels);
+    let members = if one.members.is_empty() {
+        let code = one.first.1.code.as_str();
+        one.ever.iter().map(|node| Member { node, labels: labels(node), code, severity: one.worst }).collect()
+    } else {
+        let member = |((node, _), joined): (&'a CaseKey, &'a Joined)| Member {
+            node,
+            labels: labels(node),
+            code: &joined.code,
+            severity: joined.severity,
+        };
+        one.members.iter().map(member).collect()
+    };
+    // Between its last case and its end an incident that flaps is open, with the nodes that it was on.
+    Standing {
+        id: &one.id,
+        kind: one.kind,
+        layer: one.layer(),
+        members,
+        opened_at: one.opened_at,
+        closed_at: one.closed_at,
+        flapping: one.is_flapping(),
+        wait_until: one.wait_until,
+        merged_into: one.merged_into.as_deref(),
+        explained: one.mark.is_some(),
+    }
+}
