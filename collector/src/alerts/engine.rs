@@ -69,7 +69,11 @@ impl Engine {
         let silences = Silences::new(kept::silences(connection, now)?);
         // All nodes are looked at by the first step.
         next.send_replace(Some(now));
-        let (book, rates) = (Book::new(incidents, last), Rates::default());
+        let mut rates = Rates::default();
+        for told in incidents.iter().flat_map(|one| &one.told) {
+            rates.remember(told.0, told.1.at);
+        }
+        let book = Book::new(incidents, last);
         Ok(Self { fleet, book, silences, rates, policy, written, wakes, correlate_at: Some(Timestamp::MIN), next })
     }
 

@@ -113,7 +113,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn post(&self, messages: Vec<(Arc<str>, Message)>) -> Result<(), StoreError> {
-        self.write(None, move |connection| messages.iter().try_for_each(|(hook, message)| push(connection, hook, message))).await
+        self.write(Touches::Nothing, move |connection| messages.iter().try_for_each(|(hook, message)| push(connection, hook, message)))
+            .await
     }
 
     /// The next message for a hook that is due and has none of the same incident before it; those never tried first, so that none waits

@@ -3,22 +3,16 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use nodewhy_collector::policy::{Loaded, Policy};
 use nodewhy_collector::presence::Presence;
 use nodewhy_collector::silence::{GRACE, Silence};
 use nodewhy_collector::store::{CasePage, Keep, NewReport, Refused, Seen, Store, StoreError, Taken};
 use nodewhy_proto::v1 as pb;
 
 use crate::support::agent::{closes, hello, opens};
-use crate::support::{Collector, write};
+use crate::support::{Collector, quiet, write};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const KEEP: Keep = Keep { cases: DAY, cases_per_node: 3, silent_nodes: DAY };
-
-/// Nobody is told anything.
-fn quiet() -> tokio::sync::watch::Receiver<Loaded> {
-    tokio::sync::watch::channel(Loaded { policy: Policy::default().into(), problem: None, since: Timestamp::now() }).1
-}
 
 async fn attach(store: &Store, node: &str) {
     let seen = Seen { hello: hello(node), heartbeat: Duration::from_secs(10), at: Timestamp::now() };

@@ -37,7 +37,7 @@ impl Room {
     pub(super) fn new(timing: Timing) -> Self {
         install_provider();
         let dir = tempfile::tempdir().expect("a directory");
-        let (store, _ended) = Store::open(dir.path()).expect("opened");
+        let store = Store::open(dir.path(), crate::support::quiet()).expect("opened").store;
         Self { deliveries: Deliveries::new(store.clone(), timing), dir, store }
     }
 

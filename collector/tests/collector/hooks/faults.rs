@@ -95,7 +95,8 @@ async fn what_was_not_delivered_is_delivered_by_the_next_collector() {
     let dir = room.dir;
     drop((room.deliveries, room.store));
     receiver.answer(|_| status(200));
-    let store = until("the store is free", async || nodewhy_collector::store::Store::open(dir.path()).ok()).await.0;
+    let store =
+        until("the store is free", async || nodewhy_collector::store::Store::open(dir.path(), crate::support::quiet()).ok()).await.store;
     let mut deliveries = nodewhy_collector::hooks::Deliveries::new(store, QUICK);
     deliveries.set(&super::hooks(&[("ops", &webhook(&receiver))]), &nodewhy_collector::hooks::template::Templates::default());
     let keys = receiver.keys(10).await;

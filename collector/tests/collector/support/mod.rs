@@ -152,6 +152,12 @@ impl Collector {
     }
 }
 
+/// Nobody is told anything.
+pub(crate) fn quiet() -> tokio::sync::watch::Receiver<nodewhy_collector::policy::Loaded> {
+    let (policy, since) = (nodewhy_collector::policy::Policy::default().into(), jiff::Timestamp::now());
+    tokio::sync::watch::channel(nodewhy_collector::policy::Loaded { policy, problem: None, since }).1
+}
+
 /// Writes a file of the test.
 pub(crate) fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
     let path = dir.join(name);
