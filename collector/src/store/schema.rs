@@ -82,8 +82,11 @@ CREATE TABLE letters (
     -- Since when the hook refuses it, and when it was given up.
     refused_us INTEGER, dead_us INTEGER
 ) STRICT;
-CREATE INDEX letters_due ON letters (hook, due_us, id) WHERE dead_us IS NULL;
+-- In the order in which they are tried: the first that may go is found without a look at the others.
+CREATE INDEX letters_due ON letters (hook, attempts > 0, due_us, id) WHERE dead_us IS NULL;
 CREATE INDEX letters_of_incident ON letters (hook, incident, number, id) WHERE dead_us IS NULL;
+-- Counted without reading the messages.
+CREATE INDEX letters_backlog ON letters (hook, dead_us, created_us);
 CREATE INDEX letters_dead ON letters (hook, incident, number, dead_us) WHERE dead_us IS NOT NULL;
 
 -- How incidents stand with hooks that forget.

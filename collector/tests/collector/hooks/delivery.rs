@@ -140,6 +140,8 @@ async fn a_hook_that_is_away_or_mute_holds_up_no_other_and_hears_all_when_it_is_
     let back = Receiver::start_at(away).await;
     assert_eq!(back.keys(5).await, wanted);
     until("all is well", async || (room.counts("away").failing_since.is_none() && room.counts("away").waiting == 0).then_some(())).await;
+    // After ten seconds of silence it is tried anew.
+    until("the mute one is given up", async || room.counts("mute").last_error.filter(|words| words.contains("timed out"))).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nodewhy_collector::hooks::Hook;
 use nodewhy_collector::hooks::template::Templates;
-use nodewhy_collector::message::{Event, Message};
+use nodewhy_collector::message::{Event, Kind, Message};
 use serde_json::{Value, json};
 
 use super::messages::{self, NASTY};
@@ -269,5 +269,11 @@ fn every_message_is_as_the_published_schema_says() {
         let body = serde_json::to_vec(&message).expect("JSON");
         schema.check(&name, &body);
         assert_eq!(serde_json::from_slice::<Message>(&body).expect("read again"), message, "{name}");
+    }
+    let [(_, message), ..] = &messages::all()[..] else { panic!("messages") };
+    for kind in
+        [Kind::Node, Kind::ControlPlane, Kind::Change, Kind::Label, Kind::Issuer, Kind::Clock, Kind::Fleet, Kind::Cause, Kind::Collector]
+    {
+        schema.check("a kind", &serde_json::to_vec(&Message { kind, ..message.clone() }).expect("JSON"));
     }
 }
