@@ -136,7 +136,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         None | Some(Command::Run) => run::run(settings.config()?),
         Some(Command::Health) => health::ask(&settings.config()?),
         Some(Command::Hooks { what: HooksCommand::Test { name } }) => hooks::test(&settings.config()?, &name),
-        Some(Command::Hooks { what: HooksCommand::Preview(preview) }) => preview.run(jiff::Timestamp::now()),
+        Some(Command::Hooks { what: HooksCommand::Preview(preview) }) => preview.run(settings, jiff::Timestamp::now()),
         Some(Command::Policy { what }) => what.run(jiff::Timestamp::now()),
     }
 }

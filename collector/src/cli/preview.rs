@@ -6,11 +6,11 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{exit, output};
+use super::{Settings, exit, output};
 use crate::hooks::template::Templates;
 use crate::hooks::{Hook, example};
 use crate::message::Message;
-use crate::policy::{DEFAULT_PATH, Policy};
+use crate::policy::Policy;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -22,9 +22,9 @@ Nothing is sent, and the files that hold secrets are not read. Exit codes: 0 sho
 
 #[derive(Debug, Args)]
 pub(super) struct Preview {
-    /// The policy
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
-    policy: PathBuf,
+    /// The policy, instead of the configuration's
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// This hook alone
     #[arg(long, value_name = "NAME")]
     hook: Option<String>,
@@ -34,17 +34,16 @@ pub(super) struct Preview {
 }
 
 impl Preview {
-    pub(super) fn run(self, now: Timestamp) -> anyhow::Result<u8> {
-        let policy = self.policy()?;
+    pub(super) fn run(self, settings: Settings, now: Timestamp) -> anyhow::Result<u8> {
+        let policy = self.policy(settings)?;
         let messages = self.messages(now)?;
-        let templates = Templates::new(policy.templates.title.as_deref(), policy.templates.text.as_deref())
-            .with_context(|| self.policy.display().to_string())?;
+        let templates = Templates::new(policy.templates.title.as_deref(), policy.templates.text.as_deref())?;
         let wanted = |name: &str| self.hook.as_deref().is_none_or(|hook| hook == name);
         let hooks: Vec<_> = policy.hooks.iter().filter(|hook| wanted(&hook.name)).collect();
         if hooks.is_empty() {
             let known: Vec<&str> = policy.hook_names().collect();
             let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are: {}", known.join(", ")) };
-            bail!("{}: there is no such hook; {known}", self.policy.display());
+            bail!("there is no such hook in the policy; {known}");
         }
         for config in hooks {
             let hook = Hook::new(config, templates.clone());
@@ -56,10 +55,11 @@ impl Preview {
         Ok(exit::DONE)
     }
 
-    fn policy(&self) -> anyhow::Result<Policy> {
-        let bytes = super::policy::bytes(&self.policy)?;
+    fn policy(&self, settings: Settings) -> anyhow::Result<Policy> {
+        let Some(path) = &self.policy else { return super::policy_of(&settings.config()?) };
+        let bytes = super::policy::bytes(path)?;
         let told = |problems: Vec<crate::policy::PolicyError>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        Policy::from_bytes(&self.policy, &bytes).map_err(|problems| anyhow!(told(problems)))
+        Policy::from_bytes(path, &bytes).map_err(|problems| anyhow!(told(problems)))
     }
 
     fn messages(&self, now: Timestamp) -> anyhow::Result<Vec<Message>> {
