@@ -183,6 +183,7 @@ mod tests {
             ("# c\nheartbeat: soon\n", "agent.yaml:2:12:", "10s"),
             ("heartbeat: 1ms\n", "agent.yaml:1:", "out of range"),
             ("heartbeat: [1]\n", "agent.yaml:1:", "a list"),
+            ("heartbeat: 10\n", "agent.yaml:1:12:", "has to be a length of time with its unit, like 500ms, 10s or 2m; it is a number"),
             ("collector:\n  address: http://10.0.0.1:7870\n", "agent.yaml:2:", "https"),
             ("collector:\n  address: ftp://h\n", "agent.yaml:2:", "http://"),
             ("collector:\n  address: https://h:1\n", "agent.yaml:1:", "caFile"),

@@ -105,6 +105,11 @@ fn a_rule_is_explained_with_its_configuration_before_or_behind_the_code() {
         let (page, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert!(output.status.success() && page.contains("ntp"), "{arguments:?}: {page}{error}");
     }
+    std::fs::write(directory.join("typo.json"), r#"{"plugin": "kmsg", "rules": [{"reason": "Odd", "patern": "x", "pattern": "y"}]}"#)
+        .unwrap();
+    let output = node.command(&["causes", "list", "--npd-config", file]).output().unwrap();
+    let (list, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(list.contains("npd-odd") && notes.contains("typo.json: node-problem-detector does not know rules[0].patern"), "{notes}");
 }
 
 #[test]

@@ -199,6 +199,11 @@ impl Reader<'_> {
     }
 
     fn duration(&mut self, key: &Spanned<String>, value: &Node) -> Option<Duration> {
+        if let Some(what) = value.no_text() {
+            let problem = format!("{}: has to be a length of time with its unit, like 500ms, 10s or 2m; it is {what}", key.value);
+            self.problem(value.at, problem);
+            return None;
+        }
         let text = self.text(key, value)?;
         let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
         if parsed.is_none() {

@@ -119,6 +119,11 @@ impl Node {
         }
     }
 
+    /// What it is, if it is something and no text.
+    pub(super) fn no_text(&self) -> Option<&'static str> {
+        (!matches!(self.kind, Kind::Nothing | Kind::Text(_))).then(|| self.what())
+    }
+
     /// `None` if nothing is written.
     pub(super) fn text(&self) -> Result<Option<&str>, String> {
         match &self.kind {

@@ -10,6 +10,7 @@ mod feeds;
 #[doc(hidden)]
 pub mod fuzz;
 mod gotime;
+mod keys;
 mod monitor;
 mod pattern;
 mod plugins;
@@ -52,6 +53,11 @@ pub struct Rules {
 /// Line, column (0: not known), and what is wrong.
 pub fn check(text: &str) -> Result<(), (u64, u64, String)> {
     config::parse(text).map(drop)
+}
+
+/// Names in a file that node-problem-detector does not know, with their places: it passes them over.
+pub fn unknown_names(text: &str) -> Vec<String> {
+    keys::unknown(text)
 }
 
 /// The monitors of these files (path, text), and the causes that their rules are. What [`check`] refuses is left out.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::{NpdArgs, OneNpdArg, Output, exit, output};
 use crate::catalogue::{Loaded, Origin, Shelf};
 use crate::config::Config;
+use crate::npd;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CausesCommand {
@@ -184,6 +185,16 @@ fn explain(config: &Config, code: &str) -> anyhow::Result<u8> {
 fn load(config: &Config) -> Loaded {
     let loaded = Shelf::open(config).load();
     loaded.refused.iter().for_each(|why| output::note(&format!("refused: {why}")));
+    for path in npd::files(&config.npd_configs) {
+        let names = crate::catalogue::read(&path).map(|text| npd::unknown_names(&text)).unwrap_or_default();
+        if !names.is_empty() {
+            output::note(&format!(
+                "{}: node-problem-detector does not know {}; it is passed over, and the rest of the file works",
+                path.display(),
+                names.join(", ")
+            ));
+        }
+    }
     loaded
 }
 
