@@ -6,7 +6,7 @@ use nodewhy_diagnosis::facts::{Record, schema as fact};
 use nodewhy_diagnosis::{Facts, Missing};
 use serde_json::Value;
 
-use super::support::{blocking, miss_all, no_kubelet};
+use super::support::{blocking, miss_all, named_file, no_kubelet};
 use super::{Check, Look, Stage};
 use crate::host::Host;
 
@@ -76,16 +76,7 @@ fn configs(host: &Host, dir: &str) -> Result<Vec<Record>, Missing> {
         Err(error) => return Err(error.into()),
     };
     let configs = names.into_iter().filter(|name| [".conf", ".conflist", ".json"].iter().any(|end| name.ends_with(end)));
-    Ok(configs.map(|name| config(host, format!("{dir}/{name}"))).collect())
-}
-
-fn config(host: &Host, path: String) -> Record {
-    let judged = host.read_text(&path).map_err(|error| error.sentence()).and_then(|text| name_of(&path, &text));
-    let record = Record::new().with("path", path).with("valid", judged.is_ok());
-    match judged {
-        Ok(name) => record.with("name", name),
-        Err(error) => record.with("error", error),
-    }
+    Ok(configs.map(|name| named_file(host, format!("{dir}/{name}"), name_of)).collect())
 }
 
 /// The network's name, if libcni would take the file (libcni conf.go): a list has plugins with types, a single configuration has a type.

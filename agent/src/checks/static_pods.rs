@@ -8,7 +8,7 @@ use nodewhy_diagnosis::{Facts, Missing};
 use serde_json::Value;
 
 use super::kubelet::config::{parse_yaml, yaml_complaint};
-use super::support::{blocking, miss_all, needs, no_kubelet};
+use super::support::{blocking, miss_all, named_file, needs, no_kubelet};
 use super::{Check, Look, Stage};
 use crate::host::Host;
 
@@ -50,21 +50,12 @@ fn manifests(host: &Host, path: &str) -> Result<Vec<Record>, Missing> {
     match host.stat(path) {
         Err(error) if error.is_absence() => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
-        Ok(meta) if meta.is_file() => return Ok(vec![manifest(host, path.to_owned())]),
+        Ok(meta) if meta.is_file() => return Ok(vec![named_file(host, path.to_owned(), name_of)]),
         Ok(_) => {}
     }
     let names = host.list(path)?.into_iter().filter(|name| !name.starts_with('.')).map(|name| format!("{path}/{name}"));
     let files = names.filter(|file| host.stat(file).is_ok_and(|meta| meta.is_file()));
-    Ok(files.take(FILES).map(|file| manifest(host, file)).collect())
-}
-
-fn manifest(host: &Host, path: String) -> Record {
-    let judged = host.read_text(&path).map_err(|error| error.sentence()).and_then(|text| name_of(&path, &text));
-    let record = Record::new().with("path", path).with("valid", judged.is_ok());
-    match judged {
-        Ok(name) => record.with("name", name),
-        Err(error) => record.with("error", error),
-    }
+    Ok(files.take(FILES).map(|file| named_file(host, file, name_of)).collect())
 }
 
 /// The pod's name, if the kubelet would come as far as it (tryDecodeSinglePod in pkg/kubelet/config/common.go, ValidatePodCreate). Only what

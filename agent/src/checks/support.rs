@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use nodewhy_diagnosis::facts::{FactValue, Key, schema};
+use nodewhy_diagnosis::facts::{FactValue, Key, Record, schema};
 use nodewhy_diagnosis::{Facts, Missing, MissingKind};
 
 use super::{Look, Looking};
-use crate::host::ReadError;
+use crate::host::{Host, ReadError};
 
 /// Runs a look that reads files on the blocking pool. If it panics, everything it reports is missing.
 pub(crate) fn blocking(look: Look, reports: &'static [&'static str], work: fn(&Look, &mut Facts)) -> Looking {
@@ -74,4 +74,15 @@ pub(crate) fn needs<T: FactValue>(look: &Look, key: Key<T>) -> Result<T, Missing
 /// Writes a value or the reason for which it could not be read.
 pub(crate) fn put<T: FactValue>(facts: &mut Facts, look: &Look, key: Key<T>, value: Result<T, ReadError>) {
     facts.put(key, look.began_at, value.map_err(Missing::from));
+}
+
+/// A file that has to hold something with a name: its path, whether it is valid, and the name or what is wrong with it, as `name_of` says of path
+/// and text.
+pub(crate) fn named_file(host: &Host, path: String, name_of: fn(&str, &str) -> Result<String, String>) -> Record {
+    let judged = host.read_text(&path).map_err(|error| error.sentence()).and_then(|text| name_of(&path, &text));
+    let record = Record::new().with("path", path).with("valid", judged.is_ok());
+    match judged {
+        Ok(name) => record.with("name", name),
+        Err(error) => record.with("error", error),
+    }
 }
