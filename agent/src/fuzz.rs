@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use nodewhy_proto::v1 as pb;
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
@@ -31,6 +32,8 @@ pub const TARGETS: &[Target] = &[
     ("npd_pattern", npd::fuzz::pattern),
     ("npd_time", npd::fuzz::time),
     ("agent_yaml", agent_yaml),
+    ("runtime_files", checks::fuzz::runtime_files),
+    ("wire", wire),
 ];
 
 /// What a runtime answers.
@@ -76,4 +79,20 @@ fn written(config: &Config) -> Json {
         "checks": checks.collect::<serde_json::Map<_, _>>(),
         "npdConfigs": config.npd_configs,
     })
+}
+
+/// Diagnoses and transitions as a stranger sends them to the collector: refused in words, or the same after another journey.
+pub fn wire(bytes: &[u8]) {
+    if let Ok(diagnosis) = pb::Diagnosis::decode(bytes) {
+        match nodewhy_wire::diagnosis_from_wire(diagnosis) {
+            Err(error) => assert!((1..300).contains(&error.to_string().len())),
+            Ok(read) => assert_eq!(nodewhy_wire::diagnosis_from_wire(nodewhy_wire::diagnosis_to_wire(&read)), Ok(read)),
+        }
+    }
+    if let Ok(transition) = pb::Transition::decode(bytes) {
+        match nodewhy_wire::transition_from_wire(transition) {
+            Err(error) => assert!((1..300).contains(&error.to_string().len())),
+            Ok(read) => assert_eq!(nodewhy_wire::transition_from_wire(nodewhy_wire::transition_to_wire(&read)), Ok(read)),
+        }
+    }
 }

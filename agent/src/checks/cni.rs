@@ -80,7 +80,7 @@ fn configs(host: &Host, dir: &str) -> Result<Vec<Record>, Missing> {
 }
 
 /// The network's name, if libcni would take the file (libcni conf.go): a list has plugins with types, a single configuration has a type.
-fn name_of(path: &str, text: &str) -> Result<String, String> {
+pub(super) fn name_of(path: &str, text: &str) -> Result<String, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| format!("{path}:{}:{}: {error}", error.line(), error.column()))?;
     let name = value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let has_type = |plugin: &Value| plugin.get("type").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());

@@ -7,7 +7,8 @@ use prost::Message as _;
 use super::apiserver::proxy::{is_excepted, parse as proxy, without_user};
 use super::kubelet::config::parse_yaml;
 use super::kubelet::{environment, flags};
-use super::{kubeconfig, sandboxes, static_pods};
+use super::runtime::driver;
+use super::{cni, kubeconfig, sandboxes, static_pods};
 use crate::host::cri::{ContainerList, SandboxList};
 
 /// A kubelet's command line, from an environment file's first part and a unit's line after it.
@@ -116,6 +117,32 @@ pub fn cri_lists(bytes: &[u8]) {
             for (pod, has) in &pods {
                 assert_eq!(*has, pairs().any(|(sandbox, of)| of == *pod && named(&sandbox.id)), "{pod}");
             }
+        }
+    }
+}
+
+/// Configurations of runtimes and of the network: what cannot be read is refused with its place.
+pub fn runtime_files(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = 1 + text.matches('\n').count();
+    match driver::toml("/c.toml", &text) {
+        Err(why) => {
+            let place = why.why.strip_prefix("/c.toml:").and_then(|rest| rest.split_once(": "));
+            let line = place.map(|(line, _)| line.parse().unwrap_or(1));
+            assert!(line.is_some_and(|line: usize| (1..=lines).contains(&line)), "{}", why.why);
+        }
+        Ok(table) => {
+            let _ = driver::systemd_cgroup(&table);
+            // A byte order mark is one at the begin alone.
+            if !text.starts_with('\u{feff}') {
+                assert_eq!(driver::toml("/c.toml", &format!("# more\n{text}")), Ok(table), "a comment says nothing");
+            }
+        }
+    }
+    for path in ["/etc/cni/net.d/a.conflist", "/etc/cni/net.d/a.conf"] {
+        match cni::name_of(path, &text) {
+            Ok(name) => assert!(name.len() <= text.len()),
+            Err(words) => assert!(words.starts_with(&format!("{path}:")) && words.len() <= 1000, "{words}"),
         }
     }
 }

@@ -60,7 +60,7 @@ fn optional(text: Result<String, ReadError>) -> Result<Option<String>, Missing> 
     }
 }
 
-fn toml(path: &str, text: &str) -> Result<toml::Table, Missing> {
+pub(in crate::checks) fn toml(path: &str, text: &str) -> Result<toml::Table, Missing> {
     let complaint = |error: toml::de::Error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         failed(format!("{path}:{}: {}", line.map_or("?".to_owned(), |line| line.to_string()), error.message()))
@@ -113,7 +113,7 @@ fn expand(host: &Host, pattern: &str) -> Vec<String> {
     }
 }
 
-fn systemd_cgroup(table: &toml::Table) -> Option<bool> {
+pub(in crate::checks) fn systemd_cgroup(table: &toml::Table) -> Option<bool> {
     let plugins = table.get("plugins")?.as_table()?;
     let cri = ["io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cri"].iter().find_map(|name| plugins.get(*name))?;
     let containerd = cri.get("containerd")?;

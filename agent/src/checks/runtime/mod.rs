@@ -1,6 +1,6 @@
 //! The container runtime: does it answer on the socket that the kubelet uses, and what does it say of itself.
 
-mod driver;
+pub(super) mod driver;
 
 use std::io::ErrorKind;
 use std::time::Duration;
