@@ -59,7 +59,7 @@ pub fn agent_yaml(bytes: &[u8]) {
     assert!(config.node_name.as_ref().is_none_or(|name| (1..=253).contains(&name.len())));
     let times = config.checks.values().flat_map(|check| [check.period, check.deadline]).flatten();
     assert!(times.min().is_none_or(|time| time >= Duration::from_millis(100)));
-    assert_eq!(Config::parse(path, &written(&config).to_string()), (config, Vec::new()));
+    assert_eq!(Config::parse(path, &crate::yaml::of_json(&written(&config))), (config, Vec::new()));
 }
 
 /// A configuration as a file.

@@ -24,3 +24,4 @@ pub mod ship;
 pub mod spool;
 pub mod trend;
 pub mod watch;
+pub mod yaml;

@@ -97,7 +97,11 @@ pub fn static_pod(bytes: &[u8]) {
         }
     }
     if let Ok(value) = parse_yaml(&text) {
-        assert_eq!(static_pods::name_of(PATH, &value.to_string()), told, "as JSON: {value}");
+        let json = crate::yaml::of_json(&value);
+        // YAML has no longer keys.
+        if json.len() <= 1024 {
+            assert_eq!(static_pods::name_of(PATH, &json), told, "as JSON: {json}");
+        }
     }
 }
 

@@ -239,7 +239,7 @@ impl Made {
                 "lookalikes": "A cause of the built-in catalogue may tell of the same fault, with its evidence and the fix.",
             },
         });
-        cause.to_string()
+        crate::yaml::of_json(&cause)
     }
 }
 
