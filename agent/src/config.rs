@@ -225,6 +225,8 @@ mod tests {
             assert!(!problems.is_empty() && problems[0].starts_with("agent.yaml:"), "{broken}: {problems:?}");
             assert_eq!(config.node_name.as_deref(), Some("worker-1"), "{broken}: {problems:?}");
         }
+        let (config, problems) = parse("a: 1\r\rb: ]\rnodeName: worker-1\r\n");
+        assert!(problems[0].starts_with("agent.yaml:3:") && config.node_name.as_deref() == Some("worker-1"), "{problems:?}");
         let (config, problems) = parse("\u{1}\t{{{[[");
         assert!(!problems.is_empty() && config == Config::default(), "{problems:?}");
     }

@@ -14,7 +14,7 @@ pub fn of_json(value: &Value) -> String {
         match c {
             // The line ends of earlier versions of YAML among them. All of these are within texts.
             '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                drop(write!(text, "\\u{:04x}", u32::from(c)))
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
             }
             c => text.push(c),
         }

@@ -35,7 +35,8 @@ impl Reader<'_> {
 
     /// The file; of one that is no YAML, what is left without the top-level keys that are not.
     fn parse(&mut self, text: &str) -> Option<Node> {
-        let mut text = text.to_owned();
+        // Lines end as YAML (1.2.2, 5.4) has them, so that its places are those of `lines` too.
+        let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
         for _ in 0..BROKEN_BLOCKS {
             if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
                 return None;
