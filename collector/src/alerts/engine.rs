@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use nodewhy_diagnosis::model::PresentCause;
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -16,10 +17,7 @@ use crate::message::Event;
 use crate::policy::{Loaded, Silences};
 use crate::store::incidents as kept;
 use crate::store::push;
-use crate::tell::{Member, Rates, Standing, tell};
-
-/// How long an incident that is over may open again.
-const AGAIN: SignedDuration = SignedDuration::from_mins(10);
+use crate::tell::{Member, Rates, Standing, after, tell};
 
 /// See the module.
 #[derive(Debug)]
@@ -57,7 +55,8 @@ impl Engine {
         next: watch::Sender<Option<Timestamp>>,
         now: Timestamp,
     ) -> rusqlite::Result<Self> {
-        let (incidents, last) = kept::load(connection, now.checked_sub(AGAIN).unwrap_or(Timestamp::MIN))?;
+        let again = policy.borrow().policy.flap.within;
+        let (incidents, last) = kept::load(connection, now.checked_sub(again).unwrap_or(Timestamp::MIN))?;
         let written = incidents.iter().map(|one| (one.id.clone(), one.clone())).collect();
         let wakes = incidents.iter().map(|one| (one.id.clone(), now)).collect();
         let mut fleet = Fleet::default();
@@ -111,10 +110,11 @@ impl Engine {
                 crate::correlate::Ending { at: now, reason }
             })
         };
-        self.correlate_at = self.book.correlate(&self.fleet, if first { &all } else { nodes }, &mut ending, now);
+        let flap = self.policy.borrow().policy.flap;
+        self.correlate_at = self.book.correlate(&self.fleet, if first { &all } else { nodes }, &mut ending, flap, now);
         failed.map_or(Ok(()), Err)?;
         if let Some(own) = own {
-            self.book.own(own, now);
+            self.book.own(own, flap, now);
         }
         if *silences {
             self.silences = Silences::new(kept::silences(connection, now)?);
@@ -182,11 +182,11 @@ impl Engine {
             kept::save(connection, one, &title(one, count, self.fleet.len()), telling, before, now)?;
             self.written.insert(id.to_owned(), one.clone());
         }
-        match one.closed_at {
-            Some(at) if !telling && now.duration_since(at) > AGAIN => self.forget(id),
-            Some(at) if !telling => {
-                let gone = at.checked_add(AGAIN + SignedDuration::from_secs(1)).unwrap_or(now);
-                self.wakes.entry(id.to_owned()).or_insert(gone);
+        // It may open again for a while.
+        match one.closed_at.map(|at| after(at, self.policy.borrow().policy.flap.within)) {
+            Some(gone) if !telling && gone < now => self.forget(id),
+            Some(gone) if !telling => {
+                self.wakes.entry(id.to_owned()).or_insert(after(gone, Duration::from_secs(1)));
             }
             _ => {}
         }
@@ -224,7 +224,7 @@ fn standing<'a>(one: &'a Incident, fleet: &'a Fleet) -> Standing<'a> {
         members,
         opened_at: one.opened_at,
         closed_at: one.closed_at,
-        flapping: one.is_flapping(),
+        flapping: one.flapping,
         wait_until: one.wait_until,
         merged_into: one.merged_into.as_deref(),
         explained: one.mark.is_some(),

@@ -3,20 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use nodewhy_diagnosis::model::{Layer, PresentCause, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::Mark;
 use crate::message::{Kind, Shared};
-use crate::tell::Told;
-
-/// A case that opens again within this time makes its incident open again.
-pub(super) const AGAIN: SignedDuration = SignedDuration::from_mins(10);
-/// Opened so often within [`AGAIN`] (the first time not counted), it is flapping ...
-const FLAPPING: usize = 2;
-/// ... and over only after so much quiet.
-pub(super) const QUIET: SignedDuration = SignedDuration::from_mins(5);
+use crate::policy::Flap;
+use crate::tell::{Told, after};
 
 /// Which case: node, and identity within it.
 pub type CaseKey = (Arc<str>, Arc<str>);
@@ -60,8 +54,11 @@ pub struct Incident {
     pub peak: u32,
     /// When it opened, the last time.
     pub opened_at: Timestamp,
-    /// Times at which it opened again, those of the last [`AGAIN`].
+    /// Times at which it opened again: the last of them, as many as [`Flap`] asks about.
     pub again: Vec<Timestamp>,
+    /// It comes and goes.
+    #[serde(default)]
+    pub flapping: bool,
     /// When its last case closed and what ended that.
     pub ended: Option<(Timestamp, String)>,
     /// When it was over.
@@ -92,6 +89,7 @@ impl Incident {
             peak: 0,
             opened_at: now,
             again: Vec::new(),
+            flapping: false,
             ended: None,
             closed_at: None,
             wait_until: None,
@@ -125,11 +123,6 @@ impl Incident {
         self.closed_at.is_none() && self.merged_into.is_none()
     }
 
-    /// It comes and goes.
-    pub fn is_flapping(&self) -> bool {
-        self.again.len() >= FLAPPING
-    }
-
     /// Of several nodes.
     pub fn is_group(&self) -> bool {
         self.kind != Kind::Node
@@ -146,25 +139,33 @@ impl Incident {
     }
 
     /// It opens again: a case of it came back.
-    pub(super) fn open_again(&mut self, now: Timestamp) {
+    pub(super) fn open_again(&mut self, flap: Flap, now: Timestamp) {
         if self.closed_at.take().is_none() && self.ended.is_none() {
             return;
         }
-        self.again.retain(|at| now.duration_since(*at) <= AGAIN);
         self.again.push(now);
+        self.again.drain(..self.again.len().saturating_sub(flap.openings));
+        self.flapping = self.flaps(flap, now);
         self.opened_at = now;
         (self.ended, self.merged_into) = (None, None);
     }
 
+    /// Opened so often, the first time counted, shortly before this time.
+    fn flaps(&self, flap: Flap, at: Timestamp) -> bool {
+        let lately = self.again.iter().filter(|again| after(**again, flap.within) >= at).count();
+        flap.openings > 0 && lately + 1 >= flap.openings
+    }
+
     /// Its last case has closed: over now, or after a while of quiet.
-    pub(super) fn end_if_quiet(&mut self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn end_if_quiet(&mut self, flap: Flap, now: Timestamp) -> Option<Timestamp> {
         let (at, _) = self.ended.as_ref().filter(|_| self.members.is_empty() && self.closed_at.is_none())?;
-        self.again.retain(|again| now.duration_since(*again) <= AGAIN);
-        let quiet_at = at.checked_add(QUIET).unwrap_or(Timestamp::MAX);
-        if self.is_flapping() && now < quiet_at {
+        let at = (*at).min(now);
+        self.flapping = self.flaps(flap, at);
+        let quiet_at = after(at, flap.quiet);
+        if self.flapping && now < quiet_at {
             return Some(quiet_at);
         }
-        self.closed_at = Some(if self.is_flapping() { now } else { (*at).min(now) });
+        self.closed_at = Some(if self.flapping { now } else { at });
         None
     }
 }

@@ -15,7 +15,9 @@ use nodewhy_diagnosis::model::{PresentCause, Severity};
 use crate::alerts::COLLECTOR;
 use crate::fleet::{Fleet, OpenCase};
 use crate::message::Kind;
+use crate::policy::Flap;
 use crate::silence;
+use crate::tell::after;
 use family::{CALM, LONGEST, Wait};
 pub use incident::{CaseKey, Incident, Joined};
 pub use words::{message, title};
@@ -91,11 +93,12 @@ impl Book {
         fleet: &Fleet,
         nodes: &BTreeSet<Arc<str>>,
         ending: &mut dyn FnMut(&CaseKey) -> Ending,
+        flap: Flap,
         now: Timestamp,
     ) -> Option<Timestamp> {
         let mut families = BTreeSet::new();
         for node in nodes {
-            self.take_node(fleet, node, ending, now, &mut families);
+            self.take_node(fleet, node, ending, &mut families, (flap, now));
         }
         // What waits may have come to be part of something by what other families' nodes said of themselves.
         let waiting = self.incidents.values().filter(|one| one.is_open() && one.wait_until.is_some_and(|until| until > now));
@@ -104,11 +107,11 @@ impl Book {
             self.group(&family, fleet, now);
         }
         self.hold();
-        self.end(now)
+        self.end(flap, now)
     }
 
     /// What the collector finds about itself now: each is an incident of its own.
-    pub fn own(&mut self, causes: &[PresentCause], now: Timestamp) {
+    pub fn own(&mut self, causes: &[PresentCause], flap: Flap, now: Timestamp) {
         let open = self.incidents.values().filter(|one| one.kind == Kind::Collector && one.is_open());
         let over = open.filter(|one| causes.iter().all(|cause| cause.case_id != one.first.1.case_id));
         let over: Vec<CaseKey> = over.flat_map(|one| one.members.keys().cloned()).collect();
@@ -129,7 +132,7 @@ impl Book {
             self.changed.insert(id.clone());
             self.incidents.insert(id, one);
         }
-        self.end(now);
+        self.end(flap, now);
     }
 
     fn take_node(
@@ -137,8 +140,8 @@ impl Book {
         fleet: &Fleet,
         name: &Arc<str>,
         ending: &mut dyn FnMut(&CaseKey) -> Ending,
-        now: Timestamp,
         families: &mut BTreeSet<String>,
+        (flap, now): (Flap, Timestamp),
     ) {
         let open = fleet.node(name).map(|node| node.cases.as_slice()).unwrap_or_default();
         let from: CaseKey = (name.clone(), "".into());
@@ -154,7 +157,7 @@ impl Book {
                 Some(id) => self.confirm(&id, &key, case),
                 None => {
                     let family = family::family(&case.cause.code).to_owned();
-                    self.admit(key, case, &family, fleet, now);
+                    self.admit(key, case, &family, fleet, (flap, now));
                     families.insert(family);
                 }
             }
@@ -191,11 +194,11 @@ impl Book {
     }
 
     /// A case that is of no incident yet: it opens one again, becomes part of a greater one, or is one alone.
-    fn admit(&mut self, key: CaseKey, case: &OpenCase, family: &str, fleet: &Fleet, now: Timestamp) {
+    fn admit(&mut self, key: CaseKey, case: &OpenCase, family: &str, fleet: &Fleet, (flap, now): (Flap, Timestamp)) {
         let node = fleet.node(&key.0);
         let of_family = || self.incidents.values().filter(|one| one.family == family && one.merged_into.is_none());
         let came_back = |one: &&Incident| {
-            let recently = one.closed_at.is_none_or(|at| now.duration_since(at) <= incident::AGAIN);
+            let recently = one.closed_at.is_none_or(|at| after(at, flap.within) >= now);
             one.members.is_empty() && recently && one.ever.contains(&key.0)
         };
         let is_part = |one: &&Incident| {
@@ -214,7 +217,7 @@ impl Book {
             id
         });
         let Some(incident) = self.get_mut(&id) else { return };
-        incident.open_again(now);
+        incident.open_again(flap, now);
         if incident.members.is_empty() {
             (incident.first, incident.worst) = ((key.0.to_string(), (*case.cause).clone()), case.severity);
         }
@@ -261,12 +264,12 @@ impl Book {
         self.changed.extend(changed);
     }
 
-    fn end(&mut self, now: Timestamp) -> Option<Timestamp> {
+    fn end(&mut self, flap: Flap, now: Timestamp) -> Option<Timestamp> {
         let mut wake = None::<Timestamp>;
         let mut sooner = |at: Timestamp| wake = Some(wake.map_or(at, |wake| wake.min(at)));
         for one in self.incidents.values_mut() {
             let was_open = one.closed_at.is_none();
-            if let Some(at) = one.end_if_quiet(now) {
+            if let Some(at) = one.end_if_quiet(flap, now) {
                 sooner(at);
             }
             if was_open && one.closed_at.is_some() {

@@ -13,6 +13,7 @@ struct World {
     fleet: Fleet,
     book: Book,
     now: Timestamp,
+    flap: Flap,
     /// Opened and resolved, by incident.
     told: Vec<(Event, String)>,
 }
@@ -27,7 +28,8 @@ impl World {
         for n in 0..nodes {
             fleet.set(name(n), node(n));
         }
-        Self { fleet, book: Book::default(), now: Timestamp::from_second(1_000_000).expect("a time"), told: Vec::new() }
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        Self { fleet, book: Book::default(), now, flap: Flap::default(), told: Vec::new() }
     }
 
     fn change(&mut self, nodes: impl IntoIterator<Item = usize>, change: impl Fn(&mut Node, Timestamp)) {
@@ -67,7 +69,8 @@ impl World {
 
     fn step(&mut self, nodes: &BTreeSet<Arc<str>>) {
         let now = self.now;
-        self.book.correlate(&self.fleet, nodes, &mut |_| Ending { at: now, reason: "absent: it is mended".into() }, now);
+        let mut ending = |_: &CaseKey| Ending { at: now, reason: "absent: it is mended".into() };
+        self.book.correlate(&self.fleet, nodes, &mut ending, self.flap, now);
         for id in self.book.take_changed() {
             let one = self.book.get_mut(&id).expect("kept");
             let waits = one.held_by.is_some() || one.wait_until.is_some_and(|until| until > now);
@@ -257,6 +260,45 @@ fn a_node_that_comes_and_goes_is_told_as_flapping_and_not_each_time() {
     world.pass(SECOND * 1000);
     world.open([1], "kubelet-hung");
     assert_eq!(world.opened().last(), Some(&"inc-2"), "long after it is another one");
+}
+
+#[test]
+fn with_no_damping_all_that_comes_and_goes_is_told_each_time() {
+    let mut world = World::new(10);
+    world.flap.openings = 0;
+    for _ in 0..20 {
+        world.open([1], "kubelet-hung");
+        world.pass(SECOND * 5);
+        world.close([1], "kubelet-hung");
+        world.pass(SECOND * 5);
+    }
+    assert_eq!(world.told.len(), 40);
+    assert!(world.told.iter().all(|(_, id)| id == "inc-1"), "it is one incident all the same");
+    world.pass(SECOND * 601);
+    world.open([1], "kubelet-hung");
+    assert_eq!(world.opened().last(), Some(&"inc-2"));
+}
+
+#[test]
+fn what_is_flapping_by_the_policy_is_over_after_the_policys_quiet() {
+    let mut world = World::new(10);
+    world.flap = Flap { openings: 2, within: std::time::Duration::from_secs(60), quiet: std::time::Duration::from_secs(20) };
+    let comes_and_goes = |world: &mut World| {
+        world.open([1], "kubelet-hung");
+        world.pass(SECOND * 5);
+        world.close([1], "kubelet-hung");
+    };
+    comes_and_goes(&mut world);
+    world.pass(SECOND * 50);
+    comes_and_goes(&mut world);
+    assert_eq!(world.told.len(), 3, "{:?}", world.told);
+    world.pass(SECOND * 19);
+    assert_eq!(world.told.len(), 3);
+    world.pass(SECOND);
+    assert_eq!(world.told.len(), 4);
+    world.pass(SECOND * 61);
+    comes_and_goes(&mut world);
+    assert_eq!((world.told.len(), world.opened().last()), (6, Some(&"inc-2")), "too long after it is another one");
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub fn message(
         since: cause.since,
         resolved_at: over.then(|| one.closed_at.or(one.ended.as_ref().map(|(at, _)| *at)).unwrap_or(now)),
         ended_by: if over { one.ended.as_ref().map(|(_, reason)| reason.clone()).unwrap_or_default() } else { String::new() },
-        flapping: one.is_flapping(),
+        flapping: one.flapping,
         page: external_url.map(|url| format!("{}/incidents/{}", url.trim_end_matches('/'), one.id)),
         node,
         cause,

@@ -12,7 +12,7 @@ use super::maintenance::{self, Every, Maintenance, When};
 use super::read::{self, Fields, Problems};
 use super::routes::{self, Route};
 use super::yaml::{Kind, Node, Place};
-use super::{HookConfig, MAX_FILE, Policy, PolicyError, RateCap, Templates};
+use super::{Flap, HookConfig, MAX_FILE, Policy, PolicyError, RateCap, Templates};
 use crate::hooks::template::{self, TemplateError};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,6 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MAX_MESSAGES: usize = 10_000;
+const MAX_OPENINGS: usize = 100;
 /// A template may have so many bytes.
 const MAX_TEMPLATE: usize = 64 << 10;
 
@@ -67,6 +68,9 @@ fn top(node: Node, problems: &mut Problems<'_>) -> Policy {
     }
     if let Some(node) = fields.take("rateCap") {
         policy.rate_cap = rate_cap(node, problems);
+    }
+    if let Some(node) = fields.take("flap") {
+        policy.flap = flap(node, problems);
     }
     if let Some(node) = fields.take("templates") {
         policy.templates = templates(node, problems);
@@ -214,6 +218,27 @@ fn rate_cap(node: Node, problems: &mut Problems<'_>) -> RateCap {
     }
     fields.end(problems);
     cap
+}
+
+fn flap(node: Node, problems: &mut Problems<'_>) -> Flap {
+    let mut flap = Flap::default();
+    let mut fields = Fields::of("flap", node, problems);
+    if let Some(node) = fields.take("openings") {
+        let said = read::value("openings", &node, problems, |word| {
+            // With 1 everything would be flapping.
+            let said = word.parse().ok().filter(|said| *said == 0 || (2..=MAX_OPENINGS).contains(said));
+            said.ok_or_else(|| format!("`{word}` has to be a number of 2 to {MAX_OPENINGS}, or 0: nothing is held back"))
+        });
+        flap.openings = said.unwrap_or(flap.openings);
+    }
+    if let Some(node) = fields.take("within") {
+        flap.within = read::duration("within", &node, &(SECOND..=DAY), problems).unwrap_or(flap.within);
+    }
+    if let Some(node) = fields.take("quiet") {
+        flap.quiet = read::duration("quiet", &node, &(SECOND..=DAY), problems).unwrap_or(flap.quiet);
+    }
+    fields.end(problems);
+    flap
 }
 
 fn templates(node: Node, problems: &mut Problems<'_>) -> Templates {

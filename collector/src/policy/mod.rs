@@ -47,6 +47,8 @@ pub struct Policy {
     pub maintenance: Vec<Maintenance>,
     /// How much a hook is told.
     pub rate_cap: RateCap,
+    /// When what comes and goes is told once only.
+    pub flap: Flap,
     /// In which words.
     pub templates: Templates,
     /// Where people find the collector's pages; without a slash at its end.
@@ -70,6 +72,23 @@ impl Default for RateCap {
     }
 }
 
+/// What comes and goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flap {
+    /// An incident that opened so often, the first time counted, is flapping: told as such, and not as over at once. 0: none is.
+    pub openings: usize,
+    /// So often in this time; and a case that comes back within it makes its incident open again.
+    pub within: Duration,
+    /// What is flapping is over after so long a quiet.
+    pub quiet: Duration,
+}
+
+impl Default for Flap {
+    fn default() -> Self {
+        Self { openings: 3, within: Duration::from_secs(600), quiet: Duration::from_secs(300) }
+    }
+}
+
 /// Templates over a message; without them the words are nodewhy's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Templates {
@@ -87,6 +106,7 @@ impl Default for Policy {
             routes: Vec::new(),
             maintenance: Vec::new(),
             rate_cap: RateCap::default(),
+            flap: Flap::default(),
             templates: Templates::default(),
             external_url: None,
             notes: Vec::new(),

@@ -31,6 +31,7 @@ maintenance:
   - {name: kernel, match: {labels: {pool: blue}}, from: 2026-12-01T22:00:00Z, until: 2026-12-02T02:00:00Z}
   - {name: weekly, match: {node: ['edge-*']}, every: {days: [sat, sun], at: '22:00', for: 4h, timeZone: Europe/Berlin}}
 rateCap: {messages: 3, within: 2m}
+flap: {openings: 0, within: 1h, quiet: 90s}
 templates: {title: '{{ title }}', text: '{{ cause.message }}'}
 externalUrl: https://nodewhy.example.org/
 ",
@@ -49,6 +50,7 @@ externalUrl: https://nodewhy.example.org/
     );
     assert!(matches!(&policy.maintenance[1].when, When::Every(every) if every.days == [false, false, false, false, false, true, true]));
     assert_eq!(policy.rate_cap, RateCap { messages: 3, within: Duration::from_secs(120) });
+    assert_eq!(policy.flap, Flap { openings: 0, within: Duration::from_secs(3600), quiet: Duration::from_secs(90) });
     assert_eq!(policy.templates.title.as_deref(), Some("{{ title }}"));
     assert_eq!(policy.external_url.as_deref(), Some("https://nodewhy.example.org"));
     assert_eq!(policy.notes, []);
@@ -75,7 +77,7 @@ const BAD: &[(&str, u64, u64, &str)] = &[
         "rutes: []\n",
         4,
         1,
-        "there is no key `rutes`; there are: hooks, routes, maintenance, rateCap, templates, externalUrl; is `routes` meant?",
+        "there is no key `rutes`; there are: hooks, routes, maintenance, rateCap, flap, templates, externalUrl; is `routes` meant?",
     ),
     ("routes:\n  - {hooks: [a], fro: 1s}\n", 5, 18, "no key `fro`"),
     ("routes:\n  - {hooks: [a], match: {nodes: [x]}}\n", 5, 26, "is `node` meant?"),
@@ -133,6 +135,11 @@ const BAD: &[(&str, u64, u64, &str)] = &[
     ("rateCap: {messages: 0}\n", 4, 21, "1 to 10000"),
     ("rateCap: {messages: many}\n", 4, 21, "1 to 10000"),
     ("rateCap: {within: 0s}\n", 4, 19, "out of range: 1s to 1h"),
+    ("flap: {openings: 1}\n", 4, 18, "2 to 100, or 0"),
+    ("flap: {openings: often}\n", 4, 18, "2 to 100, or 0"),
+    ("flap: {within: 25h}\n", 4, 16, "out of range: 1s to 24h"),
+    ("flap: {quiet: 0s}\n", 4, 15, "out of range: 1s to 24h"),
+    ("flap: {time: 5m}\n", 4, 8, "there are: openings, within, quiet"),
     ("rateCap: 5\n", 4, 10, "has to be keys with values; it is a number"),
     ("templates: {subject: x}\n", 4, 13, "there are: title, text"),
     ("templates:\n  title: '{{ title '\n", 5, 10, "title: the template cannot be used"),

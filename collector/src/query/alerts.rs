@@ -171,7 +171,7 @@ fn incident(one: StoredIncident) -> pb::Incident {
         opened_at: Some(time_to_wire(incident.opened_at)),
         closed_at: closed_at.map(time_to_wire),
         ended_by: incident.ended.as_ref().filter(|_| closed_at.is_some()).map(|(_, reason)| reason.clone()).unwrap_or_default(),
-        flapping: incident.is_flapping(),
+        flapping: incident.flapping,
         nodes,
         shared_name,
         shared_value,

@@ -170,7 +170,7 @@ impl Due {
 }
 
 /// Later by so much; times beyond all reckoning are the last there is.
-fn after(at: Timestamp, time: Duration) -> Timestamp {
+pub(crate) fn after(at: Timestamp, time: Duration) -> Timestamp {
     at.checked_add(time).unwrap_or(Timestamp::MAX)
 }
 
