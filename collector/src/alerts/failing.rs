@@ -44,7 +44,7 @@ impl Failing {
 }
 
 /// The hook that a finding is about.
-pub(super) fn hook_of(cause: &PresentCause) -> Option<&str> {
+pub(crate) fn hook_of(cause: &PresentCause) -> Option<&str> {
     cause.case_id.strip_prefix(CODE)?.strip_prefix('/')?.rsplit_once('/').map(|(hook, _)| hook)
 }
 
@@ -78,11 +78,73 @@ fn cause(hook: &str, kind: &str, since: Timestamp, counts: &HookCounts, now: Tim
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use tokio::sync::watch;
+
     use super::*;
+    use crate::message::{Kind, Message};
+    use crate::policy::{Loaded, Policy};
+    use crate::store::{Letter, Which};
 
     #[test]
     fn a_finding_says_which_hook_it_is_about() {
         let cause = cause("ops/eu", "webhook", Timestamp::UNIX_EPOCH, &HookCounts::default(), Timestamp::UNIX_EPOCH);
         assert_eq!(hook_of(&cause), Some("ops/eu"));
+    }
+
+    /// A store with the hooks `a` and `b`; the sender has to be kept.
+    fn store(dir: &Path) -> (Store, watch::Sender<Loaded>) {
+        let text = "hooks:\n  - {name: a, webhook: {url: 'http://h/a'}}\n  - {name: b, webhook: {url: 'http://h/b'}}\n";
+        let policy = Policy::parse(Path::new("alerts.yaml"), text).expect("good").into();
+        let (sender, policy) = watch::channel(Loaded { policy, problem: None, since: Timestamp::now() });
+        (Store::open(dir, policy).expect("opened").store, sender)
+    }
+
+    /// What waits for hooks: hook and event.
+    async fn told(store: &Store) -> Vec<String> {
+        let letters = store.letters(Which::default(), false, 100).await.expect("read");
+        let words = |letter: Letter| {
+            let message: Message = serde_json::from_str(&letter.message).expect("a message");
+            assert_eq!((message.kind, &*message.cause.code), (Kind::Collector, CODE));
+            format!("{} {}", letter.hook, message.event.word())
+        };
+        letters.into_iter().map(words).collect()
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_takes_nothing_for_a_minute_is_told_to_the_others_once_and_is_over_when_it_takes_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, _policy) = store(dir.path());
+        let states = ["a", "b"].map(|name| HookState::new(name.into(), "webhook"));
+        let (mut failing, since) = (Failing::default(), Timestamp::now());
+        let after = |seconds| since + SignedDuration::from_secs(seconds);
+        states[0].failed("connection refused", false, since);
+        failing.look(&store, &states, after(59)).await;
+        assert_eq!(told(&store).await, [""; 0]);
+        failing.look(&store, &states, after(60)).await;
+        failing.look(&store, &states, after(65)).await;
+        assert_eq!(told(&store).await, ["b opened"], "and not to the hook that takes nothing");
+        let found = store.incidents(true, None, 10).await.expect("read");
+        assert!(found.len() == 1 && found[0].title == "The alert hook a (webhook) takes nothing", "{found:?}");
+        states[0].delivered(after(70));
+        failing.look(&store, &states, after(70)).await;
+        assert_eq!(told(&store).await, ["b opened", "b resolved"]);
+        assert_eq!(store.incidents(true, None, 10).await.expect("read"), []);
+    }
+
+    #[tokio::test]
+    async fn when_all_hooks_fail_each_is_told_of_the_others() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, _policy) = store(dir.path());
+        let states = ["a", "b"].map(|name| HookState::new(name.into(), "webhook"));
+        let since = Timestamp::now();
+        for state in &states {
+            state.failed("connection refused", false, since);
+        }
+        Failing::default().look(&store, &states, since + PATIENCE).await;
+        let mut told = told(&store).await;
+        told.sort();
+        assert_eq!(told, ["a opened", "b opened"]);
     }
 }

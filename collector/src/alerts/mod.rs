@@ -7,5 +7,5 @@ mod failing;
 mod run;
 
 pub(crate) use engine::{Engine, News};
-pub(crate) use failing::COLLECTOR;
+pub(crate) use failing::{COLLECTOR, hook_of};
 pub use run::{Alerts, Board};

@@ -48,7 +48,7 @@ impl HookState {
         self.lock().clone()
     }
 
-    pub(super) fn delivered(&self, now: Timestamp) {
+    pub(crate) fn delivered(&self, now: Timestamp) {
         let mut counts = self.lock();
         counts.delivered += 1;
         counts.waiting = counts.waiting.saturating_sub(1);
@@ -57,7 +57,7 @@ impl HookState {
     }
 
     /// True if all was well before.
-    pub(super) fn failed(&self, words: &str, refused: bool, now: Timestamp) -> bool {
+    pub(crate) fn failed(&self, words: &str, refused: bool, now: Timestamp) -> bool {
         let mut counts = self.lock();
         counts.failed += 1;
         counts.refused += u64::from(refused);

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{Query, failed, size};
-use crate::alerts::Board;
+use crate::alerts::{Board, hook_of};
 use crate::message::Message;
 use crate::policy::{Loaded, Match, Silence, matching::word, parse_matchers};
 use crate::server::Scope;
@@ -157,7 +157,9 @@ fn incident(one: StoredIncident) -> pb::Incident {
     let StoredIncident { title, incident, closed_at, .. } = one;
     let nodes = if incident.members.is_empty() { incident.ever.iter().collect() } else { incident.nodes() };
     let nodes = nodes.into_iter().map(ToString::to_string).collect();
-    let told = incident.told.iter().map(|(hook, told)| pb::Told {
+    // A hook that takes nothing is not told so.
+    let about = hook_of(&incident.first.1);
+    let told = incident.told.iter().filter(|(hook, _)| Some(&***hook) != about).map(|(hook, told)| pb::Told {
         hook: hook.to_string(),
         event: told.event.word().to_owned(),
         at: Some(time_to_wire(told.at)),

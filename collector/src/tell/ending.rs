@@ -10,7 +10,7 @@ use super::{Due, Event, Say, Standing, Told, View};
 use crate::message::Kind;
 use crate::policy::Policy;
 
-/// Incidents of several nodes may be back in a moment: nodes of one event come and go one by one.
+/// Incidents of several nodes (a hook that takes nothing is none) may be back in a moment: nodes of one event come and go one by one.
 const SEVERAL: Duration = Duration::from_secs(60);
 
 /// Neither silences nor routes keep this back: who was told that something is wrong is told when it is not. But a hook has to be there still.
@@ -37,6 +37,6 @@ fn resolved(policy: &Policy, standing: &Standing<'_>, hook: &Arc<str>, told: &To
     // The route by which it was told: with the severity that was told, and of all members, as they may be silenced by now.
     let taken = policy.taken(|matches| about(matches, standing, &standing.members, told.severity));
     let said = taken.into_iter().find(|route| route.hooks.contains(hook)).map_or(Duration::ZERO, |route| route.resolve_after);
-    let several = standing.kind != Kind::Node || told.nodes > 1;
+    let several = !matches!(standing.kind, Kind::Node | Kind::Collector) || told.nodes > 1;
     Due::once(closed_at, if several { said.max(SEVERAL) } else { said }, Event::Resolved, now)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nodewhy_proto::v1 as pb;
+use nodewhy_proto::v1::alert_service_client::AlertServiceClient;
 use nodewhy_proto::v1::query_service_client::QueryServiceClient;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -143,6 +144,32 @@ async fn a_node_asks_about_itself_alone_and_others_of_the_ca_about_all() {
     let admin = served.connect_as("alice", &[]).await;
     assert!(ask(admin.clone(), "worker-1").await.is_ok() && ask(admin.clone(), "worker-2").await.is_ok());
     assert_eq!(Agent::attach(admin, hello("worker-1")).await.err().expect("refused").code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_node_may_neither_see_nor_silence_alerts_and_others_of_the_ca_may() {
+    let served = serve();
+    let silence =
+        || pb::AddSilenceRequest { silence: Some(pb::Silence { matchers: vec!["node=worker-1".into()], ..pb::Silence::default() }) };
+    let channel = served.connect_as("system:node:worker-1", &[]).await;
+    let _agent = Agent::attach(channel.clone(), hello("worker-1")).await.expect("welcome");
+    let mut node = AlertServiceClient::new(channel);
+    let refused = [
+        node.list_incidents(pb::ListIncidentsRequest::default()).await.err(),
+        node.get_incident(pb::GetIncidentRequest { id: "inc-1".into() }).await.err(),
+        node.add_silence(silence()).await.err(),
+        node.list_silences(pb::ListSilencesRequest { all: true }).await.err(),
+        node.expire_silence(pb::ExpireSilenceRequest { id: "sil-1".into() }).await.err(),
+        node.list_hooks(pb::ListHooksRequest {}).await.err(),
+        node.list_messages(pb::ListMessagesRequest::default()).await.err(),
+        node.resend_messages(pb::ResendMessagesRequest::default()).await.err(),
+    ];
+    for status in refused {
+        assert_eq!(status.map(|status| status.code()), Some(Code::PermissionDenied));
+    }
+    let mut admin = AlertServiceClient::new(served.connect_as("alice", &[]).await);
+    assert!(admin.list_silences(pb::ListSilencesRequest { all: true }).await.expect("an answer").into_inner().silences.is_empty());
+    admin.add_silence(silence()).await.expect("an answer");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nodewhy_proto::v1 as pb;
+use nodewhy_proto::v1::alert_service_client::AlertServiceClient;
 use nodewhy_proto::v1::query_service_client::QueryServiceClient;
 use tempfile::TempDir;
 use tonic::transport::Channel;
@@ -131,6 +132,10 @@ impl Collector {
 
     pub(crate) async fn query(&self) -> QueryServiceClient<Channel> {
         QueryServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn alerts(&self) -> AlertServiceClient<Channel> {
+        AlertServiceClient::new(self.channel().await)
     }
 
     pub(crate) async fn nodes(&self) -> Vec<pb::NodeSummary> {

@@ -1,0 +1,208 @@
+//! AlertService: incidents, silences, hooks and what waits for them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use jiff::Timestamp;
+use nodewhy_collector::policy::{Loaded, Policy};
+use nodewhy_collector::store::{Store, Which};
+use nodewhy_proto::v1 as pb;
+use tokio::sync::watch;
+use tonic::Code;
+
+use crate::support::agent::{Agent, closes, hello, opens};
+use crate::support::hook::Hook;
+use crate::support::{Collector, until, write};
+
+fn policy(address: SocketAddr) -> String {
+    format!("hooks: [{{name: ops, webhook: {{url: 'http://{address}/hook'}}}}]\n")
+}
+
+async fn attach(collector: &Collector, node: &str) -> Agent {
+    Agent::attach(collector.channel().await, hello(node)).await.expect("welcome")
+}
+
+async fn incidents(collector: &Collector, open_only: bool) -> Vec<pb::Incident> {
+    let request = pb::ListIncidentsRequest { open_only, ..pb::ListIncidentsRequest::default() };
+    collector.alerts().await.list_incidents(request).await.expect("an answer").into_inner().incidents
+}
+
+async fn silence(collector: &Collector, matchers: &[&str]) -> Result<pb::Silence, tonic::Status> {
+    let matchers = matchers.iter().map(|matcher| (*matcher).to_owned()).collect();
+    let silence = pb::Silence { matchers, comment: "works".into(), created_by: "me".into(), ..pb::Silence::default() };
+    let answer = collector.alerts().await.add_silence(pb::AddSilenceRequest { silence: Some(silence) }).await?;
+    Ok(answer.into_inner().silence.expect("there"))
+}
+
+#[tokio::test]
+async fn incidents_are_listed_newest_first_page_by_page_and_had_one_by_one() {
+    let hook = Hook::default();
+    let collector = Collector::start_telling(&policy(hook.start().await));
+    let mut agent = attach(&collector, "worker-1").await;
+    agent.report(opens("worker-1", 1, "a")).await;
+    hook.told(1).await;
+    agent.report(closes("worker-1", 2, "a")).await;
+    agent.report(opens("worker-1", 3, "b")).await;
+    hook.told(3).await;
+
+    let all = incidents(&collector, false).await;
+    assert_eq!(all.iter().map(|one| &*one.id).collect::<Vec<_>>(), ["inc-2", "inc-1"]);
+    assert_eq!(incidents(&collector, true).await, all[..1]);
+    let (open, over) = (&all[0], &all[1]);
+    assert_eq!((&*open.kind, &*open.title, &open.nodes[..]), ("node", "worker-1: Title of b", &["worker-1".to_owned()][..]));
+    assert_eq!((open.severity(), &*open.node, open.closed_at), (pb::Severity::Critical, "worker-1", None));
+    let cause = open.cause.as_ref().expect("there");
+    assert_eq!((&*cause.message, &*cause.remedy[0].run, &*cause.evidence[0].quote), ("message of b", "swapoff -a", "the kubelet's words"));
+    assert_eq!(open.told.iter().map(|told| (&*told.hook, &*told.event, told.number)).collect::<Vec<_>>(), [("ops", "opened", 1)]);
+    assert!(over.closed_at.is_some() && over.ended_by == "absent: swap is off", "{over:?}");
+    assert_eq!((&*over.told[0].event, over.told[0].number, &over.nodes[..]), ("resolved", 2, &["worker-1".to_owned()][..]));
+
+    let mut alerts = collector.alerts().await;
+    let mut request = pb::ListIncidentsRequest { page_size: 1, ..pb::ListIncidentsRequest::default() };
+    let first = alerts.list_incidents(request.clone()).await.expect("an answer").into_inner();
+    request.page_token = first.next_page_token;
+    let second = alerts.list_incidents(request).await.expect("an answer").into_inner();
+    assert_eq!((&first.incidents[..], &second.incidents[..], &*second.next_page_token), (&all[..1], &all[1..], ""));
+    let bad = pb::ListIncidentsRequest { page_token: "x".into(), ..pb::ListIncidentsRequest::default() };
+    assert_eq!(alerts.list_incidents(bad).await.expect_err("refused").code(), Code::InvalidArgument);
+
+    let one = alerts.get_incident(pb::GetIncidentRequest { id: "inc-1".into() }).await.expect("an answer").into_inner().incident;
+    assert_eq!(one.as_ref(), Some(over));
+    let none = alerts.get_incident(pb::GetIncidentRequest { id: "inc-9\u{1b}".into() }).await.expect_err("refused");
+    assert_eq!(none.code(), Code::NotFound);
+    assert!(none.message().contains("kubectl nodewhy incidents") && !none.message().contains('\u{1b}'), "{none}");
+}
+
+#[tokio::test]
+async fn what_is_silenced_is_not_told_and_is_when_the_silence_is_ended_while_it_is_open() {
+    let hook = Hook::default();
+    let collector = Collector::start_telling(&policy(hook.start().await));
+    let made = silence(&collector, &["node=worker-1", "cause=a,b"]).await.expect("made");
+    assert_eq!((&made.matchers[..], &*made.comment), (&["node=worker-1".to_owned(), "cause=a,b".to_owned()][..], "works"));
+    let mut agent = attach(&collector, "worker-1").await;
+    agent.report(opens("worker-1", 1, "a")).await;
+    let mut other = attach(&collector, "worker-2").await;
+    other.report(opens("worker-2", 1, "c")).await;
+    assert_eq!(hook.told(1).await, ["opened c"]);
+    let silent = incidents(&collector, true).await.into_iter().find(|one| one.node == "worker-1").expect("it is kept all the same");
+    assert_eq!(silent.told, []);
+
+    let mut alerts = collector.alerts().await;
+    let ended = alerts.expire_silence(pb::ExpireSilenceRequest { id: made.id.clone() }).await.expect("an answer").into_inner().silence;
+    assert!(ended.is_some_and(|silence| silence.id == made.id && silence.ends_at != made.ends_at));
+    assert_eq!(hook.told(2).await[1], "opened a");
+    let list = async |all| {
+        let answer = collector.alerts().await.list_silences(pb::ListSilencesRequest { all }).await.expect("an answer");
+        answer.into_inner().silences.into_iter().map(|silence| silence.id).collect::<Vec<_>>()
+    };
+    assert_eq!((list(false).await, list(true).await), (vec![], vec![made.id]));
+    let none = alerts.expire_silence(pb::ExpireSilenceRequest { id: "sil-0".into() }).await.expect_err("refused");
+    assert!(none.code() == Code::NotFound && none.message().contains("silence list"), "{none}");
+}
+
+#[tokio::test]
+async fn a_silence_outlives_a_restart_and_an_end_is_told_through_it() {
+    let hook = Hook::default();
+    let mut collector = Collector::start_telling(&policy(hook.start().await));
+    let mut agent = attach(&collector, "worker-1").await;
+    agent.report(opens("worker-1", 1, "a")).await;
+    hook.told(1).await;
+    silence(&collector, &["node=worker-*"]).await.expect("made");
+    collector.kill();
+    collector.restart();
+    let mut agent = attach(&collector, "worker-1").await;
+    agent.report(closes("worker-1", 2, "a")).await;
+    assert_eq!(hook.told(2).await[1], "resolved a", "who was told that something is wrong is told when it is not");
+    agent.report(opens("worker-1", 3, "b")).await;
+    let mut other = attach(&collector, "other").await;
+    other.report(opens("other", 1, "c")).await;
+    assert_eq!(hook.told(3).await[2], "opened c");
+}
+
+#[tokio::test]
+async fn silences_that_cannot_be_meant_are_refused_with_what_would_be_right() {
+    let collector = Collector::start("");
+    for (matchers, says) in
+        [(&[][..], "everything"), (&["node=*"], "everything"), (&["zone=a"], "label.NAME"), (&["severity=bad"], "critical")]
+    {
+        let status = silence(&collector, matchers).await.expect_err("refused");
+        assert!(status.code() == Code::InvalidArgument && status.message().contains(says), "{matchers:?}: {status}");
+    }
+    let ends_at = Some(prost_types::Timestamp { seconds: 1000, nanos: 0 });
+    let past = pb::Silence { matchers: vec!["node=a".into()], ends_at, ..pb::Silence::default() };
+    let status = collector.alerts().await.add_silence(pb::AddSilenceRequest { silence: Some(past) }).await.expect_err("refused");
+    assert_eq!(status.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn hooks_tell_what_waits_since_when_they_fail_and_what_is_wrong_with_the_policy() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let collector = Collector::start_telling(&policy(nobody));
+    let hooks = async || collector.alerts().await.list_hooks(pb::ListHooksRequest {}).await.expect("an answer").into_inner();
+    let fine = hooks().await;
+    assert_eq!((fine.policy_problems.len(), fine.policy_since.is_some()), (0, true));
+    let [ops] = &fine.hooks[..] else { panic!("one hook: {fine:?}") };
+    assert_eq!((&*ops.name, &*ops.kind, ops.waiting, ops.failing_since), ("ops", "webhook", 0, None));
+
+    let mut agent = attach(&collector, "worker-1").await;
+    agent.report(opens("worker-1", 1, "a")).await;
+    let failing = until("it fails", async || Some(hooks().await).filter(|answer| answer.hooks[0].failing_since.is_some())).await;
+    let ops = &failing.hooks[0];
+    assert!(ops.waiting == 1 && ops.oldest_waiting.is_some() && !ops.last_error.is_empty(), "{ops:?}");
+    let waiting = collector.alerts().await.list_messages(pb::ListMessagesRequest { hook: "ops".into(), ..Default::default() }).await;
+    let [message] = &waiting.expect("an answer").into_inner().messages[..] else { panic!("one message") };
+    assert_eq!((&*message.key, &*message.event, &*message.title, message.dead_at), ("inc-1/1", "opened", "worker-1: Title of a", None));
+
+    write(collector.dir.path(), "alerts.yaml", "hooks: [\n");
+    let bad = until("the bad file is told", async || Some(hooks().await).filter(|answer| !answer.policy_problems.is_empty())).await;
+    assert!(bad.policy_problems[0].contains("alerts.yaml:1:") && bad.hooks.len() == 1, "{bad:?}");
+    assert_eq!(bad.policy_since, fine.policy_since, "the old one is in force");
+}
+
+/// Gives up all that waits, as is done with what was refused for a day.
+async fn bury_all(collector: &Collector, policy: &str) {
+    let loaded = Loaded { policy: Policy::parse(Path::new("p"), policy).expect("good").into(), problem: None, since: Timestamp::now() };
+    let (_sender, policy) = watch::channel(loaded);
+    let opened = Store::open(&collector.data(), policy).expect("opened");
+    for letter in opened.store.letters(Which::default(), false, 100).await.expect("read") {
+        opened.store.bury_letter(letter.id, "410 Gone".into(), Timestamp::now()).await.expect("written");
+    }
+    drop(opened.store);
+    opened.ended.await.expect_err("it has ended");
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_shown_and_sent_again() {
+    let hook = Hook::default();
+    hook.answer(|_| 410);
+    let policy = policy(hook.start().await);
+    let mut collector = Collector::start_telling(&policy);
+    let mut agents = [attach(&collector, "worker-1").await, attach(&collector, "worker-2").await];
+    agents[0].report(opens("worker-1", 1, "a")).await;
+    agents[1].report(opens("worker-2", 1, "b")).await;
+    until("both were refused", async || (hook.refused() >= 2).then_some(())).await;
+    collector.kill();
+    bury_all(&collector, &policy).await;
+    hook.answer(|_| 200);
+    collector.restart();
+
+    let mut alerts = collector.alerts().await;
+    let dead = pb::ListMessagesRequest { dead: true, ..pb::ListMessagesRequest::default() };
+    let mut found = alerts.list_messages(dead.clone()).await.expect("an answer").into_inner().messages;
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(found.iter().map(|message| &*message.key).collect::<Vec<_>>(), ["inc-1/1", "inc-2/1"]);
+    assert!(found.iter().all(|message| message.last_error == "410 Gone" && message.dead_at.is_some()));
+    let hooks = alerts.list_hooks(pb::ListHooksRequest {}).await.expect("an answer").into_inner().hooks;
+    assert_eq!((hooks[0].dead, hooks[0].waiting), (2, 0));
+
+    let mut resend = async |key: &str, hook: &str| {
+        let request = pb::ResendMessagesRequest { key: key.into(), hook: hook.into() };
+        alerts.resend_messages(request).await.expect("an answer").into_inner().resent
+    };
+    assert_eq!((resend("inc-9/1", "").await, resend("", "nobody").await), (0, 0));
+    assert_eq!(resend("inc-2/1", "ops").await, 1);
+    assert_eq!(hook.told(1).await, ["opened b"]);
+    assert_eq!(resend("", "").await, 1);
+    assert_eq!(hook.told(2).await, ["opened b", "opened a"]);
+    assert_eq!(resend("", "").await, 0, "none is left");
+}
