@@ -47,6 +47,34 @@ pub fn text(diagnosis: &Diagnosis, style: Style) -> String {
     page.out
 }
 
+/// One root cause by itself, as the page of its node shows it: words, since when, proof and fix. Begins with an empty line.
+pub fn root_text(cause: &PresentCause, style: Style) -> String {
+    let at = style.now.unwrap_or(cause.since);
+    let diagnosis = Diagnosis { node: String::new(), at, verdict: Verdict::Unknown, causes: Vec::new(), unknown: Vec::new() };
+    let mut page = Page { out: String::new(), diagnosis: &diagnosis, style };
+    page.root(cause, 1, 1);
+    page.out
+}
+
+/// The word for a severity.
+fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "critical",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    }
+}
+
+/// The severity in its colour, if colours are wanted.
+pub fn painted_severity(severity: Severity, colour: bool) -> String {
+    let paint = match severity {
+        Severity::Critical => Paint::Red,
+        Severity::Warning => Paint::Yellow,
+        Severity::Info => Paint::Bold,
+    };
+    paint.on(severity_word(severity), colour)
+}
+
 /// The word for a verdict as the first line says it.
 pub fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {

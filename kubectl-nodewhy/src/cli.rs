@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::analyze::AnalyzeArgs;
+use crate::incidents::IncidentsArgs;
+use crate::letters::AlertsCommand;
+use crate::silence::SilenceCommand;
 
 /// Why is this Kubernetes node NotReady: by cause, with evidence and the fix.
 #[derive(Debug, Parser)]
@@ -16,9 +19,12 @@ use crate::analyze::AnalyzeArgs;
   kubectl nodewhy why worker-1                   why is worker-1 not ready, and what to do
   kubectl nodewhy why worker-1 --output json     the same for scripts
   kubectl nodewhy history worker-1               what was wrong with it, from when to when
+  kubectl nodewhy incidents                      what is wrong with whom: one line for one event
+  kubectl nodewhy silence add node=edge-*        tell nothing of these nodes for an hour
+  kubectl nodewhy hooks                          can those who are to be told be told?
   journalctl -b | kubectl nodewhy analyze -      the same from a saved log, without a collector
 
-Exit codes: 0 healthy or done, 1 degraded, 2 a critical cause, 3 no answer or input that cannot be used, 64 wrong call."
+Exit codes: 0 healthy or done, 1 degraded (hooks: one takes nothing), 2 a critical cause, 3 no answer or input that cannot be used, 64 wrong call."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -76,6 +82,23 @@ pub(crate) enum Command {
         /// At most so many cases, the newest.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
+    },
+    /// What is wrong, one line for one event; or all about one.
+    Incidents(IncidentsArgs),
+    /// Tell nothing of some nodes or causes for a while.
+    Silence {
+        #[command(subcommand)]
+        command: SilenceCommand,
+    },
+    /// Whether the alert hooks take what they are told, and what is wrong with the policy's file.
+    #[command(
+        after_help = "Exit codes: 0 all is well, 1 a hook takes nothing or the policy's file cannot be used, 3 no answer, 64 wrong call."
+    )]
+    Hooks,
+    /// Messages that wait for hooks or were given up.
+    Alerts {
+        #[command(subcommand)]
+        command: AlertsCommand,
     },
     /// Diagnose saved logs of a node, without a collector.
     Analyze(AnalyzeArgs),

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use nodewhy_proto::v1::alert_service_client::AlertServiceClient;
 use nodewhy_proto::v1::query_service_client::QueryServiceClient;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 
 use crate::cli::Target;
 
@@ -19,6 +20,7 @@ const ANSWER_BYTES: usize = 64 << 20;
 /// A link, and how to call it in messages.
 pub(crate) struct Collector {
     pub(crate) query: QueryServiceClient<Channel>,
+    pub(crate) alerts: AlertServiceClient<Channel>,
     address: String,
 }
 
@@ -57,8 +59,9 @@ impl Target {
                  and is --collector (or NODEWHY_COLLECTOR) right?"
             )
         })?;
-        let query = QueryServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES);
-        Ok(Collector { query, address })
+        let query = QueryServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES);
+        let alerts = AlertServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES);
+        Ok(Collector { query, alerts, address })
     }
 
     fn tls(&self) -> anyhow::Result<ClientTlsConfig> {
@@ -76,6 +79,16 @@ impl Target {
 }
 
 impl Collector {
+    /// What it answered, or words for why it did not.
+    pub(crate) fn answer<T>(&self, asked: &str, answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
+        match answer {
+            Ok(answer) => Ok(answer.into_inner()),
+            // The words say all that there is to say.
+            Err(status) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => Err(anyhow::anyhow!("{}", status.message())),
+            Err(status) => Err(self.refused(asked, &status)),
+        }
+    }
+
     /// Words for what the collector refused, with what to do about it.
     pub(crate) fn refused(&self, asked: &str, status: &Status) -> anyhow::Error {
         let hint = match status.code() {

@@ -7,8 +7,13 @@ mod client;
 #[doc(hidden)]
 pub mod fuzz;
 mod history;
+mod hooks;
+mod incident;
+mod incidents;
+mod letters;
 mod nodes;
 mod output;
+mod silence;
 mod table;
 mod why;
 
@@ -47,6 +52,10 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::History { node, open, limit } => {
             ask(async { history::run(&mut target.connect().await?, &node, open, limit, output).await })
         }
+        Command::Incidents(args) => ask(async { incidents::run(&mut target.connect().await?, &args, output).await }),
+        Command::Silence { command } => ask(async { silence::run(&mut target.connect().await?, command, output).await }),
+        Command::Hooks => ask(async { hooks::run(&mut target.connect().await?, output).await }),
+        Command::Alerts { command } => ask(async { letters::run(&mut target.connect().await?, command, output).await }),
         Command::Analyze(request) => analyze::run(&request, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,11 +1,14 @@
-//! The program under test, and a query service for it to ask.
+//! The program under test, and a collector's services for it to ask.
 #![allow(dead_code, reason = "each test binary uses its part")]
+
+mod alerts;
 
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nodewhy_proto::v1::alert_service_server::AlertServiceServer;
 use nodewhy_proto::v1::query_service_server::{QueryService, QueryServiceServer};
 use nodewhy_proto::v1::*;
 use tonic::transport::server::TcpIncoming;
@@ -65,7 +68,8 @@ fn start(fake: Fake, scheme: &str, mut server: Server) -> Served {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let _guard = runtime.enter();
     let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).expect("a listener"));
-    runtime.spawn(server.add_service(QueryServiceServer::new(fake)).serve_with_incoming(incoming));
+    let services = server.add_service(AlertServiceServer::new(fake.clone())).add_service(QueryServiceServer::new(fake));
+    runtime.spawn(services.serve_with_incoming(incoming));
     drop(_guard);
     Served { url: format!("{scheme}://localhost:{}", address.port()), _runtime: runtime }
 }
@@ -110,9 +114,12 @@ impl TlsFiles {
     }
 }
 
-/// Three nodes on two pages: swap on, healthy, silent.
-#[derive(Default)]
-pub(crate) struct Fake {}
+/// Three nodes on two pages: swap on, healthy, silent. What it says of alerts is in [`alerts`].
+#[derive(Clone, Default)]
+pub(crate) struct Fake {
+    /// All is well: the hooks take what they are told, and nothing was given up.
+    pub(crate) well: bool,
+}
 
 fn at(text: &str) -> Option<prost_types::Timestamp> {
     Some(text.parse().expect("a time"))
