@@ -13,6 +13,7 @@ pub mod cgroup;
 pub mod clean;
 pub mod command;
 pub mod dns;
+pub mod fleet;
 pub mod machine;
 pub mod node;
 pub mod pki;

@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -85,7 +86,7 @@ pub struct Receiver {
 
 #[derive(Debug, Default)]
 struct Taken {
-    messages: Mutex<Vec<Value>>,
+    messages: Mutex<Vec<(Timestamp, Value)>>,
     refusing: Mutex<bool>,
     refused: Mutex<usize>,
 }
@@ -133,7 +134,23 @@ impl Receiver {
     /// # Panics
     /// A thread has panicked while it held the lock.
     pub fn messages(&self) -> Vec<Value> {
-        self.state.messages.lock().expect("no thread panics with the lock").clone()
+        self.state.messages.lock().expect("no thread panics with the lock").iter().map(|(_, message)| message.clone()).collect()
+    }
+
+    /// When the newest message of this kind came, if it came after `since`.
+    ///
+    /// # Errors
+    /// None comes.
+    ///
+    /// # Panics
+    /// A thread has panicked while it held the lock.
+    pub async fn told_at(&self, event: &str, code: &str, since: Timestamp, deadline: Duration) -> Result<Timestamp> {
+        until(&format!("the receiver is told that {code} is {event}"), deadline, async || {
+            let messages = self.state.messages.lock().expect("no thread panics with the lock");
+            let told = messages.iter().rfind(|(at, message)| *at > since && message["event"] == event && message["cause"]["code"] == code);
+            Ok(told.map(|(at, _)| *at))
+        })
+        .await
     }
 
     /// Waits for a message about a cause.
@@ -159,6 +176,6 @@ async fn take(State(state): State<Arc<Taken>>, axum::Json(message): axum::Json<V
         *state.refused.lock().expect("no thread panics with the lock") += 1;
         return StatusCode::SERVICE_UNAVAILABLE;
     }
-    state.messages.lock().expect("no thread panics with the lock").push(message);
+    state.messages.lock().expect("no thread panics with the lock").push((Timestamp::now(), message));
     StatusCode::OK
 }
