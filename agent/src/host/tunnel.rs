@@ -56,7 +56,9 @@ async fn head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>>
 fn status(head: &[u8]) -> std::io::Result<(u16, String)> {
     let text = String::from_utf8_lossy(head);
     let first = text.lines().next().unwrap_or_default();
-    let line: String = first.chars().filter(|c| !c.is_control()).take(200).collect();
+    // However many blanks there are, the status is among what is told.
+    let words = first.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let line: String = words.chars().filter(|c| !c.is_control()).take(200).collect();
     let status = code(first).ok_or_else(|| std::io::Error::other(format!("the answer is not HTTP: {line}")))?;
     Ok((status, line))
 }
