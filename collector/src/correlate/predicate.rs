@@ -16,7 +16,9 @@ const CHANGED_AFTER: SignedDuration = SignedDuration::from_mins(2);
 /// Traits whose change breaks nodes.
 const CHANGES: [&str; 6] = ["kubeletConfig", "kubeletVersion", "kernel", "os", "runtimeVersion", "agentVersion"];
 /// The share of "affected" and "has it" among "affected or has it" (Jaccard index) from which on it is believed.
-pub(super) const BELIEVED: f64 = 0.5;
+const BELIEVED: f64 = 0.5;
+/// The same of the API server: that so many of its nodes cannot use it is nothing to be guessed, it is what they say.
+const BELIEVED_OF_API_SERVER: f64 = 0.2;
 
 /// An affected node, and when its case opened.
 #[derive(Debug, Clone)]
@@ -57,7 +59,8 @@ pub(super) fn best(family: &str, affected: &[Affected], fleet: &Fleet, now: Time
         let score = f64::from(affected) / f64::from(all + having - affected);
         let says_something = having < fleet.len() || matches!(kind, Kind::ControlPlane | Kind::Fleet | Kind::Clock | Kind::Change);
         let enough = affected >= if kind == Kind::Label { 3.min(having) } else { 2 } && affected >= 2;
-        (says_something && enough && score >= BELIEVED).then_some(Fit { kind, mark, score, affected, having })
+        let believed = if kind == Kind::ControlPlane { BELIEVED_OF_API_SERVER } else { BELIEVED };
+        (says_something && enough && score >= believed).then_some(Fit { kind, mark, score, affected, having })
     });
     // Of what fits alike the stronger reason; then always the same.
     fits.max_by(|a, b| a.score.total_cmp(&b.score).then(strength(a.kind).cmp(&strength(b.kind))).then(b.mark.cmp(&a.mark)))
@@ -164,6 +167,8 @@ mod tests {
         assert_eq!(best_of(family::CONTROL_PLANE, 0..98, &fleet), Some((Kind::ControlPlane, api_server)));
         assert_eq!(best_of(family::CONTROL_PLANE, 30..40, &fleet), Some((Kind::Label, rack.clone())));
         assert_eq!(best_of(family::CONTROL_PLANE, 30..38, &fleet), Some((Kind::Label, rack)), "two of the rack are well");
+        let scattered = (0..100).step_by(4);
+        assert!(matches!(best_of(family::CONTROL_PLANE, scattered, &fleet), Some((Kind::ControlPlane, _))), "a quarter, in all racks");
         assert_eq!(best_of(family::CONTROL_PLANE, [1, 55], &fleet), None, "two nodes of a hundred share nothing that others have not");
     }
 
