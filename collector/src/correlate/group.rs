@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::incident::{CaseKey, Incident, Joined};
 use super::predicate::{Affected, Fit, best, fits};
-use super::{Book, GREATER, TOGETHER, calm, family};
+use super::{Book, GREATER, TOGETHER, calm, family, next_id, number};
 use crate::fleet::{Fleet, Mark};
 use crate::message::{Kind, Shared};
 use crate::silence;
@@ -170,12 +170,7 @@ impl Book {
         let wait_until = one.wait_until;
         let empty = one.members.is_empty();
         self.changed.insert(from.to_owned());
-        let id = if empty {
-            from.to_owned()
-        } else {
-            self.last += 1;
-            format!("inc-{}", self.last)
-        };
+        let id = if empty { from.to_owned() } else { next_id(&mut self.last) };
         let mut alone = match self.incidents.remove(&id) {
             Some(same) => Incident { kind: Kind::Node, mark: None, shared: None, ..same },
             None => Incident::new(id.clone(), family, &key.0, &case.cause, case.severity, joined.opened_at.min(now)),
@@ -208,9 +203,7 @@ fn next_group(family: &str, units: &mut Vec<Unit>, fleet: &Fleet, now: Timestamp
         if nodes.len() < 2 {
             return None;
         }
-        let (found, rest) = std::mem::take(units).into_iter().partition::<Vec<_>, _>(|unit| {
-            !left_out.contains(&unit.from) && may_be_part(family, unit, now) && unit.share(&fit, fleet) >= unit.needed()
-        });
+        let (found, rest) = std::mem::take(units).into_iter().partition::<Vec<_>, _>(is_in);
         *units = rest;
         return Some((found, Some(fit)));
     }
@@ -250,9 +243,4 @@ fn shared(fit: &Fit, one: &Incident, fleet: &Fleet) -> Shared {
     }
     let before = if before.len() == 1 { before.first().map(|&before| before.to_owned()) } else { None };
     Shared { name, value, before, affected: fit.affected, having: fit.having }
-}
-
-/// Of `inc-12`, for their order.
-fn number(id: &str) -> u64 {
-    id.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(u64::MAX)
 }

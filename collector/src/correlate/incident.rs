@@ -104,8 +104,12 @@ impl Incident {
         self.worst = self.worst.max(joined.severity);
         self.ever.insert(key.0.clone());
         self.members.insert(key, joined);
-        self.peak = self.peak.max(self.node_count());
         self.ended = None;
+    }
+
+    /// Whether it is on more nodes than ever. Once a step: to count them takes a look at each.
+    pub(super) fn measure(&mut self) {
+        self.peak = self.peak.max(self.node_count());
     }
 
     /// Nodes that have an open case of it.

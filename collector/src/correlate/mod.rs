@@ -123,8 +123,7 @@ impl Book {
             if self.of_case.contains_key(&key) {
                 continue;
             }
-            self.last += 1;
-            let id = format!("inc-{}", self.last);
+            let id = next_id(&mut self.last);
             let mut one = Incident::new(id.clone(), &cause.case_id, COLLECTOR, cause, cause.severity, now);
             one.kind = Kind::Collector;
             one.join(key.clone(), Joined { code: cause.code.as_str().into(), severity: cause.severity, opened_at: now });
@@ -209,8 +208,7 @@ impl Book {
         let again = of_family().filter(came_back).max_by_key(|one| one.opened_at).map(|one| one.id.clone());
         let joined = Joined { code: case.cause.code.as_str().into(), severity: case.severity, opened_at: case.opened_at };
         let id = part_of.or(again).unwrap_or_else(|| {
-            self.last += 1;
-            let id = format!("inc-{}", self.last);
+            let id = next_id(&mut self.last);
             let mut one = Incident::new(id.clone(), family, &key.0, &case.cause, case.severity, now);
             one.wait_until = self.wait(case, family, fleet.node(&key.0).map(|node| node.heartbeat).unwrap_or_default(), now);
             self.incidents.insert(id.clone(), one);
@@ -268,6 +266,9 @@ impl Book {
         let mut wake = None::<Timestamp>;
         let mut sooner = |at: Timestamp| wake = Some(wake.map_or(at, |wake| wake.min(at)));
         for one in self.incidents.values_mut() {
+            if self.changed.contains(&one.id) {
+                one.measure();
+            }
             let was_open = one.closed_at.is_none();
             if let Some(at) = one.end_if_quiet(flap, now) {
                 sooner(at);
@@ -288,9 +289,18 @@ impl Book {
     }
 }
 
+fn next_id(last: &mut u64) -> String {
+    *last += 1;
+    format!("inc-{last}")
+}
+
+/// The number in an identity, by which incidents are in the order in which they began.
+pub(crate) fn number(id: &str) -> Option<u64> {
+    id.strip_prefix("inc-")?.parse().ok()
+}
+
 /// When what began then, and grew now, is told at the latest.
 fn calm(began: Timestamp, now: Timestamp) -> Timestamp {
-    let after = |from: Timestamp, time| from.checked_add(time).unwrap_or(Timestamp::MAX);
     after(now, CALM).min(after(began, LONGEST))
 }
 

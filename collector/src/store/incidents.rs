@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError, as_i64, decode_cause, micros, time};
 use crate::alerts::COLLECTOR;
-use crate::correlate::{CaseKey, Ending, Incident, Joined};
+use crate::correlate::{self, CaseKey, Ending, Incident, Joined};
 use crate::fleet::{Node, OpenCase};
 use crate::policy::Silence;
 
@@ -151,9 +151,8 @@ pub(crate) fn remove(connection: &Connection, id: &str) -> rusqlite::Result<()> 
     connection.prepare_cached("DELETE FROM incidents WHERE number = ?1")?.execute([number(id)]).map(drop)
 }
 
-/// Of `inc-12`.
 fn number(id: &str) -> i64 {
-    id.rsplit('-').next().and_then(|digits| digits.parse().ok()).map_or(0, as_i64)
+    correlate::number(id).map_or(0, as_i64)
 }
 
 /// All silences that are not over.
