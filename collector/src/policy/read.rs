@@ -228,28 +228,17 @@ pub(super) fn code(word: &str) -> Result<Glob, String> {
 
 /// The word that is likely meant.
 pub(super) fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let far = |known: &str| distance(&word.to_ascii_lowercase(), &known.to_ascii_lowercase());
+    // Of a whole paragraph nothing was meant.
+    const LONGEST: usize = 64;
+    if word.len() > LONGEST {
+        return None;
+    }
+    let far = |known: &str| strsim::levenshtein(&word.to_ascii_lowercase(), &known.to_ascii_lowercase());
     known
         .map(|known| (far(known), known))
         .filter(|(far, known)| *far <= 1 + known.len() / 4 && *far < known.len())
         .min()
         .map(|(_, known)| known)
-}
-
-/// Letters to be changed, put in or taken out.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = before + usize::from(x != *y);
-            before = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(before + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

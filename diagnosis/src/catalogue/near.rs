@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use strsim::levenshtein;
+
 use super::Catalogue;
 
 impl Catalogue {
@@ -20,26 +22,11 @@ fn near<'a>(code: &str, all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     }
     let words: Vec<&str> = code.split('-').filter(|word| word.len() > 2).collect();
     let shared = |other: &str| other.split('-').filter(|part| words.contains(part)).count();
-    let misspelt = |other: &str| distance(code, other) <= 1.max(code.len() / 4);
+    let misspelt = |other: &str| levenshtein(code, other) <= 1.max(code.len() / 4);
     let mut near: Vec<&str> = all.filter(|other| misspelt(other) || shared(other) > 0).collect();
-    near.sort_by_key(|other| (!misspelt(other), Reverse(shared(other)), distance(code, other)));
+    near.sort_by_key(|other| (!misspelt(other), Reverse(shared(other)), levenshtein(code, other)));
     near.truncate(SHOWN);
     near
-}
-
-/// Levenshtein's distance.
-pub(super) fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.bytes().enumerate() {
-            let substituted = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use ::cel::common::ast::operators as op;
 use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr as Ast, LiteralValue, SelectExpr};
 use ::cel::parser::Expression;
+use strsim::levenshtein;
 
-use super::super::near::distance;
 use super::ty::Ty;
 use super::{ExprError, Variables};
 use crate::facts::{FactId, schema};
@@ -321,6 +321,6 @@ fn function(name: &str, target: Option<Ty>, arguments: &[Ty]) -> Result<Ty, Expr
 
 /// A path spelt much like this one.
 fn nearest(path: &str) -> Option<&'static str> {
-    let best = schema::ALL.iter().map(|entry| (distance(path, entry.path), entry.path)).min()?;
+    let best = schema::ALL.iter().map(|entry| (levenshtein(path, entry.path), entry.path)).min()?;
     (best.0 <= 3.max(path.len() / 5)).then_some(best.1)
 }
