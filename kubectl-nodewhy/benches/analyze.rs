@@ -123,10 +123,13 @@ fn word(index: usize) -> String {
         .collect()
 }
 
-/// What the regex crate and grep -E both understand, as far as they do: names of groups go, and so do flags that grep lacks.
+/// As ripgrep and grep -E understand them: names of groups go, and so do flags that grep lacks.
 fn write_patterns(catalogue: &nodewhy_diagnosis::Catalogue, path: &str) -> std::io::Result<()> {
     let all: Vec<&str> = catalogue.matcher().patterns().collect();
-    std::fs::write(path, all.join("\n") + "\n")?;
+    // ripgrep makes one expression of them, in which a group's name may stand once only.
+    let unnamed = regex::Regex::new(r"\(\?P?<\w+>").map_err(std::io::Error::other)?;
+    let for_ripgrep: Vec<_> = all.iter().map(|pattern| unnamed.replace_all(pattern, "(?:")).collect();
+    std::fs::write(path, for_ripgrep.join("\n") + "\n")?;
     let plain = all.iter().map(|pattern| {
         let mut plain = String::new();
         let mut rest = *pattern;

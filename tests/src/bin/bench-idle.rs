@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "prints its figures")]
 
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ fn main() -> Result<()> {
 }
 
 async fn measure(world: &mut World, span: Duration) -> Result<()> {
+    println!("{}", rest()?);
     as_shipped(world)?;
     world.watch_healthy().await?;
     let mut took = (0..CHECKS).map(|_| Ok(world.check()?.took)).collect::<Result<Vec<_>>>()?;
@@ -48,6 +50,36 @@ async fn measure(world: &mut World, span: Duration) -> Result<()> {
     let verdict = world.collector.ask(&["why", &world.node.name()])?;
     ensure!(verdict.code == 0, "the node did not stay healthy: {}", verdict.text);
     Ok(())
+}
+
+/// What it costs on this machine to wake up: CPU time to touch one MiB in no order, with and without a rest before. On one whose neighbours
+/// or host take caches and pages away it is many times as much, and so is the CPU time of whatever wakes seldom.
+fn rest() -> Result<String> {
+    const LINES: usize = (1 << 20) / 64;
+    let mut memory = vec![0_u8; 1 << 20];
+    let mut touch = || -> Result<Duration> {
+        let begun = cpu_time()?;
+        // 7919 has no factor in common with a power of two: each line once, out of the prefetcher's reach.
+        for n in 0..LINES {
+            let line = &mut memory[n * 7919 % LINES * 64];
+            *line = black_box(line.wrapping_add(1));
+        }
+        Ok(cpu_time()?.saturating_sub(begun))
+    };
+    let mut at_once = (0..50).map(|_| touch()).collect::<Result<Vec<_>>>()?;
+    let mut rested = Vec::new();
+    for _ in 0..25 {
+        std::thread::sleep(Duration::from_millis(200));
+        rested.push(touch()?);
+    }
+    at_once.sort();
+    rested.sort();
+    let [at_once, rested] = [at_once, rested].map(|times| times[times.len() / 2]);
+    Ok(format!("this machine: to touch 1 MiB of memory takes {at_once:.0?} at once and {rested:.0?} after 200 ms of rest"))
+}
+
+fn cpu_time() -> Result<Duration> {
+    Ok(nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
 /// Undoes what the tests change to be quick and to run side by side.
