@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod correlate;
 pub mod fleet;
+pub mod fuzz;
 pub mod hooks;
 pub mod ingest;
 pub mod message;
