@@ -19,6 +19,9 @@ pub enum Event {
     Updated,
     /// It still is there, and somebody wanted to be told again.
     Repeated,
+    /// It still is there, but has been silenced or is in maintenance by now: somebody has it in hand. Told to
+    /// [`HookKind::acknowledges`](crate::policy::hooks::HookKind::acknowledges) alone.
+    Acknowledged,
     /// It is over.
     Resolved,
     /// Nothing: somebody tries the hook.
@@ -32,6 +35,7 @@ impl Event {
             Self::Opened => "opened",
             Self::Updated => "updated",
             Self::Repeated => "repeated",
+            Self::Acknowledged => "acknowledged",
             Self::Resolved => "resolved",
             Self::Test => "test",
         }

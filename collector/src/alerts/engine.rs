@@ -125,7 +125,10 @@ impl Engine {
             ids.extend(self.book.incidents().map(|one| one.id.clone()));
         }
         ids.extend(self.wakes.iter().filter(|(_, at)| **at <= now).map(|(id, _)| id.clone()));
-        for id in &ids {
+        // What is told with a greater incident after that one.
+        let is_held = |id: &&String| self.book.get(id).is_some_and(|one| one.held_by.is_some());
+        let (held, by_themselves): (Vec<String>, Vec<String>) = ids.iter().cloned().partition(|id| is_held(&id));
+        for id in by_themselves.iter().chain(&held) {
             self.tell(connection, id, now)?;
         }
         self.book.take_changed();
@@ -141,12 +144,14 @@ impl Engine {
     fn tell(&mut self, connection: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<()> {
         self.wakes.remove(id);
         let Some(one) = self.book.get(id) else { return Ok(()) };
-        if one.held_by.is_some() && one.is_open() && one.told.is_empty() {
+        let greater = one.held_by.as_ref().and_then(|id| self.book.get(id)).filter(|_| one.is_open());
+        if let Some(until) = greater.and_then(|greater| greater.wait_until).filter(|until| *until > now) {
+            self.wakes.insert(id.to_owned(), until);
             return Ok(());
         }
         let policy = self.policy.borrow().policy.clone();
         let mut told = one.told.clone();
-        let say = tell(&policy, &self.silences, &mut self.rates, &standing(one, &self.fleet), &mut told, now);
+        let say = tell(&policy, &self.silences, &mut self.rates, &standing(one, greater, &self.book, &self.fleet), &mut told, now);
         // A hook that takes nothing need not be told so.
         let about = failing::hook_of(&one.first.1);
         for (hook, event) in say.messages.iter().filter(|(hook, _)| Some(&**hook) != about) {
@@ -200,8 +205,8 @@ impl Engine {
     }
 }
 
-/// An incident as whoever tells needs it. Of one that is over: the nodes it was on.
-fn standing<'a>(one: &'a Incident, fleet: &'a Fleet) -> Standing<'a> {
+/// An incident as whoever tells needs it, `greater` being the one that it is told with. Of one that is over: the nodes it was on.
+fn standing<'a>(one: &'a Incident, greater: Option<&'a Incident>, book: &Book, fleet: &'a Fleet) -> Standing<'a> {
     static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
     let labels = |node: &str| fleet.node(node).map_or(&NO_LABELS, |node| &node.about.labels);
     let members = if one.members.is_empty() {
@@ -228,5 +233,7 @@ fn standing<'a>(one: &'a Incident, fleet: &'a Fleet) -> Standing<'a> {
         wait_until: one.wait_until,
         merged_into: one.merged_into.as_deref(),
         explained: one.mark.is_some(),
+        apart: book.held_by(&one.id),
+        heard_by: greater.into_iter().flat_map(Incident::heard_by).collect(),
     }
 }

@@ -8,7 +8,7 @@ use nodewhy_diagnosis::model::{Layer, PresentCause, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::Mark;
-use crate::message::{Kind, Shared};
+use crate::message::{Event, Kind, Shared};
 use crate::policy::Flap;
 use crate::tell::{Told, after};
 
@@ -65,7 +65,7 @@ pub struct Incident {
     pub closed_at: Option<Timestamp>,
     /// What was decided of what it is part of: from then on it may be told.
     pub wait_until: Option<Timestamp>,
-    /// It opened together with this greater incident, and is told when that is over.
+    /// It opened together with this greater incident: who hears of that one is told of this one by itself when that is over.
     pub held_by: Option<String>,
     /// It became part of this one.
     pub merged_into: Option<String>,
@@ -135,6 +135,11 @@ impl Incident {
     /// Nothing more is waited for: it is what it is.
     pub(super) fn is_settled(&self, now: Timestamp) -> bool {
         self.wait_until.is_none_or(|until| until <= now) || !self.told.is_empty()
+    }
+
+    /// Hooks that were told of it and not that it is over.
+    pub fn heard_by(&self) -> impl Iterator<Item = &str> {
+        self.told.iter().filter(|(_, told)| told.event != Event::Resolved).map(|(hook, _)| &**hook)
     }
 
     /// Of the cause.

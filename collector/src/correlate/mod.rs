@@ -76,6 +76,12 @@ impl Book {
         Some(incident)
     }
 
+    /// How many faults of single nodes are told with this incident.
+    pub fn held_by(&self, id: &str) -> u32 {
+        let held = self.incidents.values().filter(|one| one.is_open() && one.held_by.as_deref() == Some(id)).count();
+        u32::try_from(held).unwrap_or(u32::MAX)
+    }
+
     /// Which incidents changed since the last call.
     pub fn take_changed(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.changed)
@@ -239,7 +245,7 @@ impl Book {
         }
     }
 
-    /// What opened on single nodes together with a greater incident is listed in what is told of that, and told when that is over.
+    /// What opened on single nodes together with a greater incident is listed in what is told of that.
     fn hold(&mut self) {
         let greater: Vec<(String, String, Timestamp)> = self
             .incidents
@@ -255,8 +261,9 @@ impl Book {
             let still = greater.iter().find(|(id, ..)| Some(id) == one.held_by.as_ref());
             let held_by = still.or_else(|| greater.iter().find(with)).map(|(id, ..)| id.clone());
             if held_by != one.held_by && one.is_open() {
-                one.held_by = held_by;
+                changed.extend(held_by.clone());
                 changed.push(one.id.clone());
+                one.held_by = held_by;
             }
         }
         self.changed.extend(changed);

@@ -80,7 +80,8 @@ impl World {
                 (false, Some(Event::Opened)) if !one.is_open() => Event::Resolved,
                 _ => continue,
             };
-            let told = Told { event, at: now, severity: one.worst, nodes: one.node_count(), explained: one.mark.is_some(), number: 1 };
+            let told =
+                Told { event, at: now, severity: one.worst, nodes: one.node_count(), explained: one.mark.is_some(), apart: 0, number: 1 };
             one.told.insert("h".into(), told);
             self.told.push((event, id));
         }
@@ -375,4 +376,17 @@ fn every_open_case_is_of_exactly_one_incident_whatever_comes() {
     opened.sort_by(|a, b| a.1.cmp(&b.1));
     resolved.sort_by(|a, b| a.1.cmp(&b.1));
     assert_eq!(opened.iter().map(|(_, id)| id).collect::<Vec<_>>(), resolved.iter().map(|(_, id)| id).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_more_nodes_are_affected_than_have_what_is_shared() {
+    let mut world = World::new(100);
+    world.configure([3, 27, 64], "new");
+    world.open([3, 27, 64], "kubelet-config-invalid");
+    let mut one = world.book.incidents().next().expect("an incident").clone();
+    one.shared.as_mut().expect("the change").having = 2;
+    let title = title(&one, 3, 100);
+    assert!(title.contains("on 3 of 3 nodes"), "{title}");
+    let message = message(&world.book, &one, &world.fleet, Event::Resolved, 1, world.now, None);
+    assert_eq!(message.shared.map(|shared| (shared.affected, shared.having)), Some((3, 3)));
 }

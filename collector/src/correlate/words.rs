@@ -13,6 +13,8 @@ pub fn title(one: &Incident, nodes: u32, fleet: u32) -> String {
     let (node, cause) = &one.first;
     let what = &cause.title;
     let (name, value, having) = one.shared.as_ref().map_or(("", "", 0), |shared| (&*shared.name, &*shared.value, shared.having));
+    // Counted when it was found out what they share; nodes have come since.
+    let having = having.max(nodes);
     match one.kind {
         Kind::Node => format!("{node}: {what}"),
         Kind::Collector => what.clone(),
@@ -78,7 +80,7 @@ pub fn message(
         title: title(one, count, fleet.len()),
         severity: one.worst,
         layer: one.layer(),
-        shared: one.shared.clone().map(|shared| crate::message::Shared { affected: count, ..shared }),
+        shared: one.shared.clone().map(|shared| crate::message::Shared { affected: count, having: shared.having.max(count), ..shared }),
         nodes: Nodes { count, fleet: fleet.len(), names: names.into_iter().take(Nodes::NAMED).collect(), labels },
         apart_count: u32::try_from(apart.len()).unwrap_or(u32::MAX),
         apart: apart.into_iter().take(Nodes::NAMED).collect(),

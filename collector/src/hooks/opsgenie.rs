@@ -14,20 +14,26 @@ use super::words;
 use crate::message::{Event, Message};
 use crate::policy::hooks::{Opsgenie, Responder};
 
-/// The request: create, or close. Creating again counts at the open alert, and leaves a note.
+/// The request: create, acknowledge, or close. Creating again counts at the open alert, and leaves a note.
 pub(super) fn request(to: &Opsgenie, message: &Message, texts: &Texts, key: &str) -> Result<Post, String> {
     let alias = alias(&message.incident);
-    let post = if message.event == Event::Resolved {
-        let mut url: Url = to.url.join(&format!("v2/alerts/{alias}/close"));
-        url.query_pairs_mut().append_pair("identifierType", "alias");
-        Post::json(url, &close(message, texts))?
-    } else {
-        Post::json(to.url.join("v2/alerts"), &create(to, message, texts, &alias))?
+    let other = match message.event {
+        Event::Resolved => Some("close"),
+        Event::Acknowledged => Some("acknowledge"),
+        Event::Opened | Event::Updated | Event::Repeated | Event::Test => None,
+    };
+    let post = match other {
+        Some(action) => {
+            let mut url: Url = to.url.join(&format!("v2/alerts/{alias}/{action}"));
+            url.query_pairs_mut().append_pair("identifierType", "alias");
+            Post::json(url, &note(message, texts))?
+        }
+        None => Post::json(to.url.join("v2/alerts"), &create(to, message, texts, &alias))?,
     };
     Ok(post.header("authorization", &format!("GenieKey {key}"), true))
 }
 
-fn close(message: &Message, texts: &Texts) -> Value {
+fn note(message: &Message, texts: &Texts) -> Value {
     json!({"source": "nodewhy", "user": "nodewhy", "note": plain(&texts.text, 20_000, message)})
 }
 

@@ -15,8 +15,13 @@ const DETAILS: usize = 100_000;
 /// The body. What was said before is said again with the same key: PagerDuty adds it to the alert.
 pub(super) fn body(message: &Message, texts: &Texts, routing_key: &str) -> Value {
     let dedup_key = dedup_key(&message.incident);
-    if message.event == Event::Resolved {
-        return json!({"routing_key": routing_key, "event_action": "resolve", "dedup_key": dedup_key});
+    let other = match message.event {
+        Event::Resolved => Some("resolve"),
+        Event::Acknowledged => Some("acknowledge"),
+        Event::Opened | Event::Updated | Event::Repeated | Event::Test => None,
+    };
+    if let Some(action) = other {
+        return json!({"routing_key": routing_key, "event_action": action, "dedup_key": dedup_key});
     }
     let source = match one_line(&message.node) {
         node if node.is_empty() => "nodewhy".to_owned(),

@@ -12,6 +12,7 @@ pub(super) fn heading(event: Event) -> &'static str {
         Event::Opened => "",
         Event::Updated => "Update: ",
         Event::Repeated => "Still: ",
+        Event::Acknowledged => "Silenced: ",
         Event::Resolved => "Over: ",
         Event::Test => "Test: ",
     }

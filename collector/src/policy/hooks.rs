@@ -56,6 +56,11 @@ impl HookKind {
             Self::Exec(_) => "exec",
         }
     }
+
+    /// Whether the receiver keeps for itself that somebody has an alert in hand, and stops calling others for it.
+    pub fn acknowledges(&self) -> bool {
+        matches!(self, Self::PagerDuty(_) | Self::Opsgenie(_))
+    }
 }
 
 /// The body of a webhook.

@@ -21,14 +21,15 @@ pub(super) fn tell(say: &mut Say<'_>, silences: &Silences, standing: &Standing<'
     let quiet = Quiet::at(say.policy, silences, now);
     say.tell.wake(quiet.next_change(standing));
     let members = quiet.effective(standing);
-    let Some(severity) = members.iter().map(|member| member.severity).max() else { return };
-    let view = View { severity, nodes: nodes(&members), explained: standing.explained };
+    let Some(severity) = members.iter().map(|member| member.severity).max() else { return acknowledge(say) };
+    let view = View { severity, nodes: nodes(&members), explained: standing.explained, apart: standing.apart };
     let policy = say.policy;
     let mut asked = BTreeSet::new();
     for route in policy.taken(|matches| about(matches, standing, &members, severity)) {
         for hook in &route.hooks {
             // Of several routes to a hook, the first says how it is told.
-            if !asked.insert(hook) {
+            let told = say.told.get(hook).is_some_and(|told| told.event != Event::Resolved);
+            if !asked.insert(hook) || (!told && standing.heard_by.contains(&&**hook)) {
                 continue;
             }
             let next = |say: &Say<'_>| due(say.told.get(hook), route, standing.opened_at, view, now);
@@ -39,6 +40,16 @@ pub(super) fn tell(say: &mut Say<'_>, silences: &Silences, standing: &Standing<'
                 say.tell.wake(Some(again));
             }
         }
+    }
+}
+
+/// All of it is covered: who was told of it, and can keep that somebody has it in hand, is told so once.
+fn acknowledge(say: &mut Say<'_>) {
+    let acknowledges = |hook: &str| say.policy.hook(hook).is_some_and(|hook| hook.kind.acknowledges());
+    let open = say.told.iter().filter(|(_, told)| !matches!(told.event, Event::Resolved | Event::Acknowledged));
+    let owed: Vec<_> = open.filter(|(hook, _)| acknowledges(hook)).map(|(hook, told)| (hook.clone(), View::from(told))).collect();
+    for (hook, view) in owed {
+        say.due(&hook, Due::Now(Event::Acknowledged), view);
     }
 }
 
@@ -55,8 +66,9 @@ fn due(told: Option<&Told>, route: &Route, opened_at: Timestamp, view: View, now
         return Due::Now(Event::Updated);
     }
     let explained = (view.explained && !told.explained).then_some(EXPLAIN);
-    let doubled = (view.nodes >= told.nodes.saturating_mul(2)).then_some(route.update);
-    let update = explained.into_iter().chain(doubled).min().map(|delay| Due::once(told.at, delay, Event::Updated, now));
+    let grew = view.nodes >= told.nodes.saturating_mul(2) || view.apart > told.apart;
+    let update =
+        explained.into_iter().chain(grew.then_some(route.update)).min().map(|delay| Due::once(told.at, delay, Event::Updated, now));
     let repeat = route.repeat.map(|delay| Due::once(told.at, delay, Event::Repeated, now));
     match (update, repeat) {
         // What is new goes before what is not, once both are due.

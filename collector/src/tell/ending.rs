@@ -23,8 +23,7 @@ pub(super) fn tell(say: &mut Say<'_>, standing: &Standing<'_>) {
             continue;
         }
         let due = resolved(say.policy, standing, &hook, &told, say.now);
-        let Told { severity, nodes, explained, .. } = told;
-        say.due(&hook, due, View { severity, nodes, explained });
+        say.due(&hook, due, View::from(&told));
     }
 }
 

@@ -58,6 +58,10 @@ pub struct Standing<'a> {
     pub merged_into: Option<&'a str>,
     /// What is shared is known: another thing to say than that there are many.
     pub explained: bool,
+    /// Faults of single nodes that are told with it and not by themselves.
+    pub apart: u32,
+    /// Hooks that hear of it with a greater incident.
+    pub heard_by: Vec<&'a str>,
 }
 
 /// What was said last of an incident to a hook.
@@ -74,6 +78,9 @@ pub struct Told {
     pub nodes: u32,
     /// With what is shared.
     pub explained: bool,
+    /// With how many faults of single nodes.
+    #[serde(default)]
+    pub apart: u32,
     /// How many messages there were.
     pub number: u32,
 }
@@ -138,6 +145,14 @@ struct View {
     severity: Severity,
     nodes: u32,
     explained: bool,
+    apart: u32,
+}
+
+impl From<&Told> for View {
+    fn from(told: &Told) -> Self {
+        let Told { severity, nodes, explained, apart, .. } = *told;
+        Self { severity, nodes, explained, apart }
+    }
 }
 
 impl Say<'_> {
@@ -149,9 +164,9 @@ impl Say<'_> {
             Due::Now(event) => match self.rates.take(hook, self.policy.rate_cap, self.now) {
                 Err(free_at) => self.tell.wake(Some(free_at)),
                 Ok(()) => {
-                    let View { severity, nodes, explained } = view;
+                    let View { severity, nodes, explained, apart } = view;
                     let number = self.told.get(hook).map_or(0, |told| told.number).saturating_add(1);
-                    self.told.insert(hook.clone(), Told { event, at: self.now, severity, nodes, explained, number });
+                    self.told.insert(hook.clone(), Told { event, at: self.now, severity, nodes, explained, apart, number });
                     self.tell.messages.push((hook.clone(), event));
                     return true;
                 }

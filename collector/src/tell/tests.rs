@@ -50,13 +50,26 @@ struct Incident {
     wait: Option<i64>,
     merged: bool,
     explained: bool,
+    apart: u32,
+    heard_by: Vec<&'static str>,
 }
 
 impl Incident {
     fn on(names: &[&str], severity: Severity) -> Self {
         let kind = if names.len() > 1 { Kind::Label } else { Kind::Node };
         let nodes = names.iter().map(|name| ((*name).to_owned(), severity)).collect();
-        Self { nodes, kind, opened: 0, closed: None, flapping: false, wait: None, merged: false, explained: false }
+        Self {
+            nodes,
+            kind,
+            opened: 0,
+            closed: None,
+            flapping: false,
+            wait: None,
+            merged: false,
+            explained: false,
+            apart: 0,
+            heard_by: Vec::new(),
+        }
     }
 
     fn critical(names: &[&str]) -> Self {
@@ -105,6 +118,8 @@ impl World {
             wait_until: incident.wait.map(at),
             merged_into: incident.merged.then_some("greater"),
             explained: incident.explained,
+            apart: incident.apart,
+            heard_by: incident.heard_by.clone(),
         };
         let tell = tell(&self.policy, &self.silences, &mut self.rates, &standing, &mut self.told, at(now));
         assert!(tell.wake_at.is_none_or(|wake| wake > at(now)), "it would be called for ever: {tell:?}");

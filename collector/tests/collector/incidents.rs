@@ -101,6 +101,25 @@ async fn what_is_silenced_is_not_told_and_is_when_the_silence_is_ended_while_it_
 }
 
 #[tokio::test]
+async fn a_nodes_own_fault_is_told_although_the_greater_incident_that_it_opened_with_is_silenced() {
+    let hook = Hook::default();
+    let collector = Collector::start_telling(&policy(hook.start().await));
+    silence(&collector, &["cause=a"]).await.expect("made");
+    let mut agents = Vec::new();
+    for node in ["worker-1", "worker-2", "worker-3"] {
+        let mut agent = attach(&collector, node).await;
+        agent.report(opens(node, 1, "a")).await;
+        agents.push(agent);
+    }
+    let of_kind = async |kind: &str| incidents(&collector, true).await.into_iter().find(|one| one.kind == kind);
+    let greater = until("they are one incident", async || of_kind("cause").await).await;
+    let mut other = attach(&collector, "other").await;
+    other.report(opens("other", 1, "c")).await;
+    assert_eq!(hook.told(1).await, ["opened c"]);
+    assert_eq!(of_kind("node").await.expect("it is open").held_by, greater.id);
+}
+
+#[tokio::test]
 async fn a_silence_outlives_a_restart_and_an_end_is_told_through_it() {
     let hook = Hook::default();
     let mut collector = Collector::start_telling(&policy(hook.start().await));

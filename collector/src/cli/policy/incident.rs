@@ -127,6 +127,8 @@ impl Incident {
             wait_until: None,
             merged_into: None,
             explained: false,
+            apart: 0,
+            heard_by: Vec::new(),
         }
     }
 }

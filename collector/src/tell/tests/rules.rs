@@ -198,6 +198,51 @@ fn the_end_of_what_was_told_is_told_through_every_silence() {
 }
 
 #[test]
+fn a_pager_that_was_told_hears_once_that_somebody_has_it_in_hand() {
+    let hooks = "hooks: [{name: a, webhook: {url: 'https://h/a'}}, {name: p, pagerduty: {routingKeyFile: /k}}]\nroutes: [{hooks: [a, p], repeat: 1h}]\n";
+    let policy = Policy::parse(Path::new("p"), hooks).expect("a policy");
+    let (mut world, mut incident) = (World { policy, ..World::new("") }, Incident::critical(&["n", "m"]));
+    world.tell(&incident, 0);
+    world.silences = silence(&["node=n"], SECOND, 2 * HOUR);
+    assert!(world.tell(&incident, SECOND).is_empty(), "the other node is told of as before");
+    world.silences = silence(&["node=*"], 2 * SECOND, 2 * HOUR);
+    assert_eq!(world.until(&incident, 2 * SECOND, 2 * HOUR - 1), ["2000 p acknowledged"]);
+    assert_eq!(world.tell(&incident, 2 * HOUR), ["a repeated", "p repeated"], "the silence is over and it is not");
+    incident.closed = Some(2 * HOUR + SECOND);
+    assert_eq!(world.until(&incident, 2 * HOUR + SECOND, 3 * HOUR).len(), 2);
+}
+
+#[test]
+fn what_is_told_with_a_greater_incident_is_told_by_itself_to_who_does_not_hear_of_that() {
+    let (mut world, mut incident) = (World::new(&format!("routes: [{{hooks: [a, b], {NEVER}}}]\n")), Incident::critical(&["n"]));
+    incident.heard_by = vec!["a"];
+    assert_eq!(world.tell(&incident, 0), ["b opened"]);
+    incident.heard_by.clear();
+    assert_eq!(world.tell(&incident, SECOND), ["a opened"], "the greater one is over");
+    incident.heard_by = vec!["a", "b"];
+    incident.closed = Some(2 * SECOND);
+    assert_eq!(world.tell(&incident, 2 * SECOND), ["a resolved", "b resolved"]);
+}
+
+#[test]
+fn who_hears_of_a_greater_incident_hears_of_further_nodes_with_faults_of_their_own() {
+    let (mut world, mut incident) = (World::new(&route(&format!("update: 5m, {NEVER}"))), Incident::critical(&["n", "m", "o"]));
+    incident.apart = 1;
+    assert_eq!(world.tell(&incident, 0), ["a opened"]);
+    incident.apart = 2;
+    assert_eq!(world.until(&incident, SECOND, HOUR), ["300000 a updated"]);
+    incident.apart = 1;
+    assert!(world.until(&incident, HOUR, 2 * HOUR).is_empty());
+}
+
+#[test]
+fn what_was_silenced_before_it_was_told_is_not_acknowledged() {
+    let policy = Policy::parse(Path::new("p"), "hooks: [{name: p, pagerduty: {routingKeyFile: /k}}]").expect("a policy");
+    let mut world = World { policy, ..World::new("") }.with(silence(&["node=n"], 0, HOUR));
+    assert!(world.until(&Incident::critical(&["n"]), 0, HOUR - 1).is_empty());
+}
+
+#[test]
 fn nodes_in_maintenance_are_as_the_user_says_they_are() {
     let window = format!("maintenance: [{{match: {{node: ['edge-*']}}, from: {}, until: {}}}]\n", at(0), at(HOUR));
     let rest = format!("{}{window}", route(NEVER));

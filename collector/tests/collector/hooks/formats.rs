@@ -190,13 +190,17 @@ async fn teams_gets_a_card_in_which_foreign_text_means_nothing() {
 }
 
 #[tokio::test]
-async fn pagerduty_gets_a_trigger_and_a_resolve_with_one_key() {
+async fn pagerduty_gets_trigger_acknowledge_and_resolve_with_one_key() {
     let sent =
         send(|to, dir| format!("pagerduty: {{routingKeyFile: {}, url: '{}/v2/enqueue'}}", write(dir, "key", KEY).display(), to.url()))
             .await;
     let all = bodies(&sent, &Schema::format("pagerduty-events-v2"));
     for ((name, message, _), event) in sent.iter().zip(&all) {
-        let action = if message.event == Event::Resolved { "resolve" } else { "trigger" };
+        let action = match message.event {
+            Event::Resolved => "resolve",
+            Event::Acknowledged => "acknowledge",
+            _ => "trigger",
+        };
         assert_eq!((&event["event_action"], &event["dedup_key"]), (&json!(action), &json!(message.incident)), "{name}");
     }
     let (_, got, event) = of(&sent, &all, "fleet opened");
@@ -221,7 +225,7 @@ async fn pagerduty_gets_a_trigger_and_a_resolve_with_one_key() {
 }
 
 #[tokio::test]
-async fn opsgenie_gets_an_alert_and_its_close_by_alias() {
+async fn opsgenie_gets_an_alert_its_acknowledgement_and_its_close_by_alias() {
     let kind = |to: &Receiver, dir: &std::path::Path| {
         let key = write(dir, "key", "genie-key\n");
         format!("opsgenie: {{apiKeyFile: {}, url: '{}', responders: [{{team: ops}}, {{user: a@example.org}}]}}", key.display(), to.url())
@@ -230,9 +234,14 @@ async fn opsgenie_gets_an_alert_and_its_close_by_alias() {
     let (create, close) = (Schema::format("opsgenie-alerts"), Schema::format("opsgenie-close"));
     for (name, message, got) in &sent {
         assert_eq!(got.header("authorization"), "GenieKey genie-key");
-        if message.event == Event::Resolved {
+        let action = match message.event {
+            Event::Resolved => Some("close"),
+            Event::Acknowledged => Some("acknowledge"),
+            _ => None,
+        };
+        if let Some(action) = action {
             close.check(name, &got.body);
-            assert_eq!(got.uri, *format!("/v2/alerts/{}/close?identifierType=alias", message.incident));
+            assert_eq!(got.uri, *format!("/v2/alerts/{}/{action}?identifierType=alias", message.incident));
             continue;
         }
         let alert = create.check(name, &got.body);
