@@ -22,6 +22,8 @@ pub enum Event {
     /// It still is there, but has been silenced or is in maintenance by now: somebody has it in hand. Told to
     /// [`HookKind::acknowledges`](crate::policy::hooks::HookKind::acknowledges) alone.
     Acknowledged,
+    /// Its alert is closed, and opened anew by the next message: more said of it would wake nobody. Told to those alone, too.
+    Replaced,
     /// It is over.
     Resolved,
     /// Nothing: somebody tries the hook.
@@ -36,6 +38,7 @@ impl Event {
             Self::Updated => "updated",
             Self::Repeated => "repeated",
             Self::Acknowledged => "acknowledged",
+            Self::Replaced => "replaced",
             Self::Resolved => "resolved",
             Self::Test => "test",
         }

@@ -11,13 +11,14 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::failing;
-use crate::correlate::{Book, CaseKey, Incident, Joined, message, title};
+use super::look::Look;
+use crate::correlate::{Book, CaseKey, Incident, message, title};
 use crate::fleet::Fleet;
 use crate::message::Event;
 use crate::policy::{Loaded, Silences};
 use crate::store::incidents as kept;
 use crate::store::push;
-use crate::tell::{Member, Rates, Standing, after, tell};
+use crate::tell::{Rates, Saying, after, tell};
 
 /// See the module.
 #[derive(Debug)]
@@ -150,14 +151,19 @@ impl Engine {
             return Ok(());
         }
         let policy = self.policy.borrow().policy.clone();
+        let look = Look { book: &self.book, fleet: &self.fleet, policy: &policy, silences: &self.silences, now };
+        let standing = look.standing(one, greater);
         let mut told = one.told.clone();
-        let say = tell(&policy, &self.silences, &mut self.rates, &standing(one, greater, &self.book, &self.fleet), &mut told, now);
+        let say = tell(&policy, &self.silences, &mut self.rates, &standing, &mut told, now);
         // A hook that takes nothing need not be told so.
         let about = failing::hook_of(&one.first.1);
-        for (hook, event) in say.messages.iter().filter(|(hook, _)| Some(&**hook) != about) {
-            let number = told.get(hook).map_or(1, |told| told.number);
-            let message = message(&self.book, one, &self.fleet, *event, number, now, policy.external_url.as_deref());
-            push(connection, hook, &message)?;
+        let sayings: Vec<_> = say.messages.iter().filter(|said| Some(&*said.hook) != about).collect();
+        if !sayings.is_empty() {
+            let scene = look.scene(one, &standing);
+            for Saying { hook, event, number } in sayings {
+                let severity = told.get(hook).map_or(one.worst, |told| told.severity);
+                push(connection, hook, &message(one, &scene, (*event, *number, severity)))?;
+            }
         }
         if let Some(at) = say.wake_at {
             self.wakes.insert(id.to_owned(), at);
@@ -202,38 +208,5 @@ impl Engine {
         self.book.forget(id);
         self.written.remove(id);
         self.wakes.remove(id);
-    }
-}
-
-/// An incident as whoever tells needs it, `greater` being the one that it is told with. Of one that is over: the nodes it was on.
-fn standing<'a>(one: &'a Incident, greater: Option<&'a Incident>, book: &Book, fleet: &'a Fleet) -> Standing<'a> {
-    static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
-    let labels = |node: &str| fleet.node(node).map_or(&NO_LABELS, |node| &node.about.labels);
-    let members = if one.members.is_empty() {
-        let code = one.first.1.code.as_str();
-        one.ever.iter().map(|node| Member { node, labels: labels(node), code, severity: one.worst }).collect()
-    } else {
-        let member = |((node, _), joined): (&'a CaseKey, &'a Joined)| Member {
-            node,
-            labels: labels(node),
-            code: &joined.code,
-            severity: joined.severity,
-        };
-        one.members.iter().map(member).collect()
-    };
-    // Between its last case and its end an incident that flaps is open, with the nodes that it was on.
-    Standing {
-        id: &one.id,
-        kind: one.kind,
-        layer: one.layer(),
-        members,
-        opened_at: one.opened_at,
-        closed_at: one.closed_at,
-        flapping: one.flapping,
-        wait_until: one.wait_until,
-        merged_into: one.merged_into.as_deref(),
-        explained: one.mark.is_some(),
-        apart: book.held_by(&one.id),
-        heard_by: greater.into_iter().flat_map(Incident::heard_by).collect(),
     }
 }

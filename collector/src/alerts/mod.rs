@@ -4,6 +4,7 @@
 mod clock;
 mod engine;
 mod failing;
+mod look;
 mod run;
 
 pub(crate) use engine::{Engine, News};

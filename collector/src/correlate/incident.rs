@@ -137,9 +137,9 @@ impl Incident {
         self.wait_until.is_none_or(|until| until <= now) || !self.told.is_empty()
     }
 
-    /// Hooks that were told of it and not that it is over.
+    /// Hooks that hear of it: told, and neither that it is over nor that it is covered.
     pub fn heard_by(&self) -> impl Iterator<Item = &str> {
-        self.told.iter().filter(|(_, told)| told.event != Event::Resolved).map(|(hook, _)| &**hook)
+        self.told.iter().filter(|(_, told)| told.event != Event::Resolved && !told.covered).map(|(hook, _)| &**hook)
     }
 
     /// Of the cause.

@@ -20,7 +20,7 @@ use crate::silence;
 use crate::tell::after;
 use family::{CALM, LONGEST, Wait};
 pub use incident::{CaseKey, Incident, Joined};
-pub use words::{message, title};
+pub use words::{Scene, message, title};
 
 /// The same cause on several nodes within this time may be one event.
 const TOGETHER: SignedDuration = SignedDuration::from_mins(10);
@@ -74,12 +74,6 @@ impl Book {
         let incident = self.incidents.get_mut(id)?;
         self.changed.insert(incident.id.clone());
         Some(incident)
-    }
-
-    /// How many faults of single nodes are told with this incident.
-    pub fn held_by(&self, id: &str) -> u32 {
-        let held = self.incidents.values().filter(|one| one.is_open() && one.held_by.as_deref() == Some(id)).count();
-        u32::try_from(held).unwrap_or(u32::MAX)
     }
 
     /// Which incidents changed since the last call.
@@ -254,7 +248,7 @@ impl Book {
             .map(|one| (one.id.clone(), one.family.clone(), one.opened_at))
             .collect();
         let mut changed = Vec::new();
-        for one in self.incidents.values_mut().filter(|one| !one.is_group()) {
+        for one in self.incidents.values_mut().filter(|one| !one.is_group() && one.worst == Severity::Critical) {
             let with = |(_, family, at): &&(String, String, Timestamp)| {
                 *family != one.family && at.duration_since(one.opened_at).abs() <= STORM && one.told.is_empty()
             };

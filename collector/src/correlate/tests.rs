@@ -5,8 +5,8 @@ use nodewhy_diagnosis::model::{Layer, PresentCause};
 
 use super::*;
 use crate::fleet::{About, Changed, Node, Trait};
-use crate::message::Event;
-use crate::tell::Told;
+use crate::message::{Event, Message};
+use crate::tell::{Member, Told};
 
 /// A fleet, its incidents and the time; what is told is told to one hook, when it may be.
 struct World {
@@ -80,8 +80,16 @@ impl World {
                 (false, Some(Event::Opened)) if !one.is_open() => Event::Resolved,
                 _ => continue,
             };
-            let told =
-                Told { event, at: now, severity: one.worst, nodes: one.node_count(), explained: one.mark.is_some(), apart: 0, number: 1 };
+            let told = Told {
+                event,
+                at: now,
+                severity: one.worst,
+                nodes: one.node_count(),
+                explained: one.mark.is_some(),
+                apart: BTreeSet::new(),
+                covered: false,
+                number: 1,
+            };
             one.told.insert("h".into(), told);
             self.told.push((event, id));
         }
@@ -95,6 +103,23 @@ impl World {
     fn title_of(&self, id: &str) -> String {
         let one = self.book.get(id).expect("there");
         title(one, one.node_count(), self.fleet.len())
+    }
+
+    fn message(&self, id: &str) -> Message {
+        self.message_of(self.book.get(id).expect("there"))
+    }
+
+    /// As with no silence and no maintenance.
+    fn message_of(&self, one: &Incident) -> Message {
+        let members = one.members.iter().map(|((node, _), joined)| Member {
+            node,
+            labels: &self.fleet.node(node).expect("of the fleet").about.labels,
+            code: &joined.code,
+            severity: joined.severity,
+        });
+        let apart = self.book.incidents().filter(|other| !other.is_group() && other.is_open() && !other.members.is_empty());
+        let scene = Scene { fleet: &self.fleet, members: members.collect(), apart: apart.collect(), now: self.now, external_url: None };
+        message(one, &scene, (Event::Opened, 1, one.worst))
     }
 
     fn open_now(&self) -> Vec<&Incident> {
@@ -167,7 +192,7 @@ fn a_dead_control_plane_is_one_page_that_names_it_and_the_nodes_with_faults_of_t
     assert_eq!(world.opened().len(), before + 1, "{:?}", world.told);
     let id = world.opened()[before].to_owned();
     assert_eq!(world.title_of(&id), "Control plane 10.0.0.1:6443 unreachable from 498 of 500 nodes");
-    let message = message(&world.book, world.book.get(&id).expect("there"), &world.fleet, Event::Opened, 1, world.now, None);
+    let message = world.message(&id);
     let apart: Vec<_> = message.apart.iter().map(|apart| (&*apart.node, &*apart.cause)).collect();
     assert_eq!((apart, message.apart_count), (vec![("n0003", "swap-enabled"), ("n0400", "swap-enabled")], 2));
     for some in nodes.chunks(50) {
@@ -310,8 +335,7 @@ fn a_fault_that_opens_in_the_storm_is_listed_and_told_when_the_storm_is_over() {
     world.open([99], "disk-pressure");
     world.pass(SECOND * 60);
     assert_eq!(world.opened().len(), 1);
-    let one = world.book.get(world.opened()[0]).expect("there");
-    assert_eq!(message(&world.book, one, &world.fleet, Event::Updated, 2, world.now, None).apart_count, 1);
+    assert_eq!(world.message(world.opened()[0]).apart_count, 1);
     world.close(0..99, "apiserver-unreachable");
     assert_eq!(world.opened().len(), 2, "{:?}", world.told);
     assert_eq!(world.title_of(world.opened()[1]), "n0099: Title of disk-pressure");
@@ -387,6 +411,6 @@ fn no_more_nodes_are_affected_than_have_what_is_shared() {
     one.shared.as_mut().expect("the change").having = 2;
     let title = title(&one, 3, 100);
     assert!(title.contains("on 3 of 3 nodes"), "{title}");
-    let message = message(&world.book, &one, &world.fleet, Event::Resolved, 1, world.now, None);
+    let message = world.message_of(&one);
     assert_eq!(message.shared.map(|shared| (shared.affected, shared.having)), Some((3, 3)));
 }

@@ -1,12 +1,15 @@
 //! What is said of an incident.
 
-use jiff::Timestamp;
-use nodewhy_diagnosis::model::Severity;
+use std::collections::BTreeSet;
 
-use super::{Book, Incident, family};
+use jiff::Timestamp;
+use nodewhy_diagnosis::model::{PresentCause, Severity};
+
+use super::{Incident, family};
 use crate::fleet::Fleet;
 use crate::message::{Apart, Event, Kind, Message, Nodes, VERSION};
 use crate::silence;
+use crate::tell::Member;
 
 /// In one line: what and where. `nodes` are those affected, now or at last.
 pub fn title(one: &Incident, nodes: u32, fleet: u32) -> String {
@@ -45,25 +48,30 @@ fn trait_words(name: &str) -> &str {
     }
 }
 
-/// A message about an incident, the `number`th to its hook.
-pub fn message(
-    book: &Book,
-    one: &Incident,
-    fleet: &Fleet,
-    event: Event,
-    number: u32,
-    now: Timestamp,
-    external_url: Option<&str>,
-) -> Message {
-    let names: Vec<String> = match one.members.is_empty() {
-        true => one.ever.iter().map(|node| node.to_string()).collect(),
-        false => one.nodes().into_iter().map(|node| node.to_string()).collect(),
-    };
-    let count = if one.members.is_empty() { one.peak } else { one.node_count() };
-    let labels = fleet.labels_of(names.iter().map(String::as_str));
+/// What a message about an incident is made from, besides the incident.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// All nodes.
+    pub fleet: &'a Fleet,
+    /// What counts of the incident; of one that is over, or of which nothing counts, all of it.
+    pub members: Vec<Member<'a>>,
+    /// Incidents of other nodes that have a fault of their own meanwhile, and count.
+    pub apart: Vec<&'a Incident>,
+    /// The time.
+    pub now: Timestamp,
+    /// Where people find the collector's pages.
+    pub external_url: Option<&'a str>,
+}
+
+/// A message about an incident: why, the how manieth to its hook, and how bad it is said to be.
+pub fn message(one: &Incident, scene: &Scene<'_>, (event, number, severity): (Event, u32, Severity)) -> Message {
+    let &Scene { fleet, ref members, ref apart, now, external_url } = scene;
+    let names: BTreeSet<&str> = members.iter().map(|member| member.node).collect();
+    let count = if one.members.is_empty() { one.peak } else { u32::try_from(names.len()).unwrap_or(u32::MAX) };
+    let labels = fleet.labels_of(names.iter().copied());
     let over = event == Event::Resolved;
-    let apart = if over { Vec::new() } else { apart(book, one) };
-    let (node, cause) = one.first.clone();
+    let apart: Vec<Apart> = if over { Vec::new() } else { apart.iter().map(|other| listed(other)).collect() };
+    let (node, cause) = first(one, scene);
     let command = match one.kind {
         Kind::Node => format!("kubectl nodewhy why {node}"),
         Kind::Collector => "kubectl nodewhy hooks".to_owned(),
@@ -78,10 +86,10 @@ pub fn message(
         incident: one.id.clone(),
         kind: one.kind,
         title: title(one, count, fleet.len()),
-        severity: one.worst,
+        severity,
         layer: one.layer(),
         shared: one.shared.clone().map(|shared| crate::message::Shared { affected: count, having: shared.having.max(count), ..shared }),
-        nodes: Nodes { count, fleet: fleet.len(), names: names.into_iter().take(Nodes::NAMED).collect(), labels },
+        nodes: Nodes { count, fleet: fleet.len(), names: names.into_iter().take(Nodes::NAMED).map(str::to_owned).collect(), labels },
         apart_count: u32::try_from(apart.len()).unwrap_or(u32::MAX),
         apart: apart.into_iter().take(Nodes::NAMED).collect(),
         since: cause.since,
@@ -95,19 +103,20 @@ pub fn message(
     }
 }
 
-/// Of a greater incident: other nodes that have a critical fault of their own meanwhile.
-fn apart(book: &Book, one: &Incident) -> Vec<Apart> {
-    if !one.is_group() {
-        return Vec::new();
+/// The node that is quoted, and its cause: the first that had it, or, where that one does not count, the first that does.
+fn first(one: &Incident, scene: &Scene<'_>) -> (String, PresentCause) {
+    let quoted = &one.first;
+    if scene.members.iter().any(|member| member.node == quoted.0) {
+        return quoted.clone();
     }
-    let others = book.incidents().filter(|other| !other.is_group() && other.is_open() && other.worst == Severity::Critical);
-    let mut apart: Vec<Apart> = others
-        .filter(|other| !other.members.is_empty())
-        .map(|other| {
-            let (node, cause) = &other.first;
-            Apart { node: node.clone(), cause: cause.code.clone(), title: cause.title.clone(), severity: other.worst }
-        })
-        .collect();
-    apart.sort_by(|a, b| (&a.node, &a.cause).cmp(&(&b.node, &b.cause)));
-    apart
+    let cause_of = |member: &Member<'_>| {
+        let case = scene.fleet.node(member.node)?.cases.iter().find(|case| case.cause.code == member.code)?;
+        Some((member.node.to_owned(), (*case.cause).clone()))
+    };
+    scene.members.iter().find_map(cause_of).unwrap_or_else(|| quoted.clone())
+}
+
+fn listed(other: &Incident) -> Apart {
+    let (node, cause) = &other.first;
+    Apart { node: node.clone(), cause: cause.code.clone(), title: cause.title.clone(), severity: other.worst }
 }

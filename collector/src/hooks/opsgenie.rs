@@ -18,7 +18,7 @@ use crate::policy::hooks::{Opsgenie, Responder};
 pub(super) fn request(to: &Opsgenie, message: &Message, texts: &Texts, key: &str) -> Result<Post, String> {
     let alias = alias(&message.incident);
     let other = match message.event {
-        Event::Resolved => Some("close"),
+        Event::Resolved | Event::Replaced => Some("close"),
         Event::Acknowledged => Some("acknowledge"),
         Event::Opened | Event::Updated | Event::Repeated | Event::Test => None,
     };

@@ -16,7 +16,7 @@ const DETAILS: usize = 100_000;
 pub(super) fn body(message: &Message, texts: &Texts, routing_key: &str) -> Value {
     let dedup_key = dedup_key(&message.incident);
     let other = match message.event {
-        Event::Resolved => Some("resolve"),
+        Event::Resolved | Event::Replaced => Some("resolve"),
         Event::Acknowledged => Some("acknowledge"),
         Event::Opened | Event::Updated | Event::Repeated | Event::Test => None,
     };

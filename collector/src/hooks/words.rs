@@ -13,6 +13,7 @@ pub(super) fn heading(event: Event) -> &'static str {
         Event::Updated => "Update: ",
         Event::Repeated => "Still: ",
         Event::Acknowledged => "Silenced: ",
+        Event::Replaced => "Opened anew: ",
         Event::Resolved => "Over: ",
         Event::Test => "Test: ",
     }

@@ -1,6 +1,7 @@
 //! What is to be said of an incident that is open.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,8 +22,8 @@ pub(super) fn tell(say: &mut Say<'_>, silences: &Silences, standing: &Standing<'
     let quiet = Quiet::at(say.policy, silences, now);
     say.tell.wake(quiet.next_change(standing));
     let members = quiet.effective(standing);
-    let Some(severity) = members.iter().map(|member| member.severity).max() else { return acknowledge(say) };
-    let view = View { severity, nodes: nodes(&members), explained: standing.explained, apart: standing.apart };
+    let Some(severity) = members.iter().map(|member| member.severity).max() else { return cover(say) };
+    let view = View { severity, nodes: nodes(&members), explained: standing.explained, apart: standing.apart.clone() };
     let policy = say.policy;
     let mut asked = BTreeSet::new();
     for route in policy.taken(|matches| about(matches, standing, &members, severity)) {
@@ -32,9 +33,9 @@ pub(super) fn tell(say: &mut Say<'_>, silences: &Silences, standing: &Standing<'
             if !asked.insert(hook) || (!told && standing.heard_by.contains(&&**hook)) {
                 continue;
             }
-            let next = |say: &Say<'_>| due(say.told.get(hook), route, standing.opened_at, view, now);
+            let next = |say: &Say<'_>| due(say.told.get(hook), route, standing.opened_at, &view, now);
             let first = next(say);
-            if say.due(hook, first, view)
+            if say.due(hook, first, &view)
                 && let Due::At(again) = next(say)
             {
                 say.tell.wake(Some(again));
@@ -43,13 +44,16 @@ pub(super) fn tell(say: &mut Say<'_>, silences: &Silences, standing: &Standing<'
     }
 }
 
-/// All of it is covered: who was told of it, and can keep that somebody has it in hand, is told so once.
-fn acknowledge(say: &mut Say<'_>) {
-    let acknowledges = |hook: &str| say.policy.hook(hook).is_some_and(|hook| hook.kind.acknowledges());
-    let open = say.told.iter().filter(|(_, told)| !matches!(told.event, Event::Resolved | Event::Acknowledged));
-    let owed: Vec<_> = open.filter(|(hook, _)| acknowledges(hook)).map(|(hook, told)| (hook.clone(), View::from(told))).collect();
-    for (hook, view) in owed {
-        say.due(&hook, Due::Now(Event::Acknowledged), view);
+/// All of it is covered. Who was told of it and can keep that somebody has it in hand is told so once.
+fn cover(say: &mut Say<'_>) {
+    let open = say.told.iter().filter(|(_, told)| told.event != Event::Resolved && !told.covered);
+    let hooks: Vec<(Arc<str>, View)> = open.map(|(hook, told)| (hook.clone(), View::from(told))).collect();
+    for (hook, view) in hooks {
+        if say.policy.hook(&hook).is_some_and(|hook| hook.kind.acknowledges()) {
+            say.due(&hook, Due::Now(Event::Acknowledged), &view);
+        } else if let Some(told) = say.told.get_mut(&hook) {
+            told.covered = true;
+        }
     }
 }
 
@@ -58,15 +62,15 @@ fn nodes(members: &[Member<'_>]) -> u32 {
     u32::try_from(names.len()).unwrap_or(u32::MAX)
 }
 
-fn due(told: Option<&Told>, route: &Route, opened_at: Timestamp, view: View, now: Timestamp) -> Due {
+fn due(told: Option<&Told>, route: &Route, opened_at: Timestamp, view: &View, now: Timestamp) -> Due {
     let Some(told) = told.filter(|told| told.event != Event::Resolved) else {
         return Due::once(opened_at, route.held_for, Event::Opened, now);
     };
-    if view.severity > told.severity {
+    if told.covered || view.severity > told.severity {
         return Due::Now(Event::Updated);
     }
     let explained = (view.explained && !told.explained).then_some(EXPLAIN);
-    let grew = view.nodes >= told.nodes.saturating_mul(2) || view.apart > told.apart;
+    let grew = view.nodes >= told.nodes.saturating_mul(2) || !view.apart.is_subset(&told.apart);
     let update =
         explained.into_iter().chain(grew.then_some(route.update)).min().map(|delay| Due::once(told.at, delay, Event::Updated, now));
     let repeat = route.repeat.map(|delay| Due::once(told.at, delay, Event::Repeated, now));

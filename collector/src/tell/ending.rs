@@ -23,7 +23,7 @@ pub(super) fn tell(say: &mut Say<'_>, standing: &Standing<'_>) {
             continue;
         }
         let due = resolved(say.policy, standing, &hook, &told, say.now);
-        say.due(&hook, due, View::from(&told));
+        say.due(&hook, due, &View::from(&told));
     }
 }
 

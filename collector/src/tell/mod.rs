@@ -7,7 +7,7 @@ mod ending;
 mod quiet;
 mod rates;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,10 +58,30 @@ pub struct Standing<'a> {
     pub merged_into: Option<&'a str>,
     /// What is shared is known: another thing to say than that there are many.
     pub explained: bool,
-    /// Faults of single nodes that are told with it and not by themselves.
-    pub apart: u32,
+    /// Incidents of single nodes that are told with it and not by themselves.
+    pub apart: BTreeSet<Arc<str>>,
     /// Hooks that hear of it with a greater incident.
     pub heard_by: Vec<&'a str>,
+}
+
+impl<'a> Standing<'a> {
+    /// Of a single node, without members yet: open, settled, and heard of by nobody.
+    pub fn alone(id: &'a str, layer: Layer, opened_at: Timestamp) -> Self {
+        Self {
+            id,
+            kind: Kind::Node,
+            layer,
+            members: Vec::new(),
+            opened_at,
+            closed_at: None,
+            flapping: false,
+            wait_until: None,
+            merged_into: None,
+            explained: false,
+            apart: BTreeSet::new(),
+            heard_by: Vec::new(),
+        }
+    }
 }
 
 /// What was said last of an incident to a hook.
@@ -78,18 +98,32 @@ pub struct Told {
     pub nodes: u32,
     /// With what is shared.
     pub explained: bool,
-    /// With how many faults of single nodes.
+    /// With which incidents of single nodes.
     #[serde(default)]
-    pub apart: u32,
+    pub apart: BTreeSet<Arc<str>>,
+    /// Since then all of it has been silenced or in maintenance: what is left when that is over is told.
+    #[serde(default)]
+    pub covered: bool,
     /// How many messages there were.
+    pub number: u32,
+}
+
+/// One message to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saying {
+    /// To whom.
+    pub hook: Arc<str>,
+    /// Why.
+    pub event: Event,
+    /// Its place among those about the incident to this hook, from 1.
     pub number: u32,
 }
 
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tell {
-    /// To which hook, and why. `told` has been brought up to date.
-    pub messages: Vec<(Arc<str>, Event)>,
+    /// In this order. `told` has been brought up to date.
+    pub messages: Vec<Saying>,
     /// When time alone will change the answer.
     pub wake_at: Option<Timestamp>,
 }
@@ -112,7 +146,8 @@ enum Due {
 /// What is to be said about an incident now. `told` is what was said of it to each hook (also to hooks that are no more), `rates` is of all
 /// incidents together.
 ///
-/// A hook gets one message at a time at most, and never one about something that it was told already.
+/// A hook gets one message at a time at most ([`Event::Replaced`] and what comes in its place are one), and never one about something that
+/// it was told already.
 pub fn tell(
     policy: &Policy,
     silences: &Silences,
@@ -140,39 +175,54 @@ struct Say<'a> {
 }
 
 /// What is kept of what is said.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct View {
     severity: Severity,
     nodes: u32,
     explained: bool,
-    apart: u32,
+    apart: BTreeSet<Arc<str>>,
 }
 
 impl From<&Told> for View {
     fn from(told: &Told) -> Self {
-        let Told { severity, nodes, explained, apart, .. } = *told;
-        Self { severity, nodes, explained, apart }
+        Self { severity: told.severity, nodes: told.nodes, explained: told.explained, apart: told.apart.clone() }
     }
 }
 
 impl Say<'_> {
     /// Says it, if it is time and there is room; gives whether it was said.
-    fn due(&mut self, hook: &Arc<str>, due: Due, view: View) -> bool {
+    fn due(&mut self, hook: &Arc<str>, due: Due, view: &View) -> bool {
         match due {
             Due::Never => {}
             Due::At(at) => self.tell.wake(Some(at)),
             Due::Now(event) => match self.rates.take(hook, self.policy.rate_cap, self.now) {
                 Err(free_at) => self.tell.wake(Some(free_at)),
                 Ok(()) => {
-                    let View { severity, nodes, explained, apart } = view;
-                    let number = self.told.get(hook).map_or(0, |told| told.number).saturating_add(1);
-                    self.told.insert(hook.clone(), Told { event, at: self.now, severity, nodes, explained, apart, number });
-                    self.tell.messages.push((hook.clone(), event));
+                    if event == Event::Updated && self.pages_anew(hook, view) {
+                        self.say(hook, Event::Replaced, view);
+                        self.say(hook, Event::Opened, view);
+                    } else {
+                        self.say(hook, event, view);
+                    }
                     return true;
                 }
             },
         }
         false
+    }
+
+    fn say(&mut self, hook: &Arc<str>, event: Event, view: &View) {
+        let View { severity, nodes, explained, apart } = view.clone();
+        let number = self.told.get(hook).map_or(0, |told| told.number).saturating_add(1);
+        let covered = event == Event::Acknowledged;
+        self.told.insert(hook.clone(), Told { event, at: self.now, severity, nodes, explained, apart, covered, number });
+        self.tell.messages.push(Saying { hook: hook.clone(), event, number });
+    }
+
+    /// Whether more said of an alert would wake nobody where it wakes somebody elsewhere: it is acknowledged, or was one of less weight.
+    fn pages_anew(&self, hook: &str, view: &View) -> bool {
+        let reason = self.told.get(hook).is_some_and(|told| told.covered || view.severity > told.severity);
+        reason && self.policy.hook(hook).is_some_and(|hook| hook.kind.acknowledges())
     }
 }
 

@@ -42,7 +42,7 @@ impl<'a> Quiet<'a> {
     }
 
     /// The members that count.
-    pub fn effective<'m>(&self, standing: &'m Standing<'_>) -> Vec<Member<'m>> {
+    pub fn effective<'m>(&self, standing: &Standing<'m>) -> Vec<Member<'m>> {
         standing.members.iter().filter(|member| self.cover(standing, member).is_none()).copied().collect()
     }
 

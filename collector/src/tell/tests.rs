@@ -50,7 +50,7 @@ struct Incident {
     wait: Option<i64>,
     merged: bool,
     explained: bool,
-    apart: u32,
+    apart: Vec<&'static str>,
     heard_by: Vec<&'static str>,
 }
 
@@ -67,7 +67,7 @@ impl Incident {
             wait: None,
             merged: false,
             explained: false,
-            apart: 0,
+            apart: Vec::new(),
             heard_by: Vec::new(),
         }
     }
@@ -118,13 +118,13 @@ impl World {
             wait_until: incident.wait.map(at),
             merged_into: incident.merged.then_some("greater"),
             explained: incident.explained,
-            apart: incident.apart,
+            apart: incident.apart.iter().map(|id| (*id).into()).collect(),
             heard_by: incident.heard_by.clone(),
         };
         let tell = tell(&self.policy, &self.silences, &mut self.rates, &standing, &mut self.told, at(now));
         assert!(tell.wake_at.is_none_or(|wake| wake > at(now)), "it would be called for ever: {tell:?}");
         self.wake = tell.wake_at.map(ms);
-        let said: Vec<String> = tell.messages.iter().map(|(hook, event)| format!("{hook} {}", event.word())).collect();
+        let said: Vec<String> = tell.messages.iter().map(|said| format!("{} {}", said.hook, said.event.word())).collect();
         self.said.extend(said.iter().map(|said| format!("{now} {said}")));
         said
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan as _};
 use nodewhy_collector::policy::{Loaded, Policy};
 use nodewhy_collector::store::{Store, Which};
 use nodewhy_proto::v1 as pb;
@@ -117,6 +117,45 @@ async fn a_nodes_own_fault_is_told_although_the_greater_incident_that_it_opened_
     other.report(opens("other", 1, "c")).await;
     assert_eq!(hook.told(1).await, ["opened c"]);
     assert_eq!(of_kind("node").await.expect("it is open").held_by, greater.id);
+}
+
+#[tokio::test]
+async fn a_nodes_own_fault_is_told_although_the_greater_incident_was_silenced_after_it_was_told() {
+    let hook = Hook::default();
+    let collector = Collector::start_telling(&policy(hook.start().await));
+    let mut agents = Vec::new();
+    for node in ["worker-1", "worker-2", "worker-3"] {
+        let mut agent = attach(&collector, node).await;
+        agent.report(opens(node, 1, "a")).await;
+        agents.push(agent);
+    }
+    let group = async || incidents(&collector, true).await.into_iter().find(|one| one.kind == "cause" && !one.told.is_empty());
+    until("the hook is told of one incident", group).await;
+    let told = hook.told(1).await.len();
+    silence(&collector, &["cause=a"]).await.expect("made");
+    let mut other = attach(&collector, "other").await;
+    other.report(opens("other", 1, "c")).await;
+    assert!(hook.told(told + 1).await.contains(&"opened c".to_owned()));
+}
+
+#[tokio::test]
+async fn a_message_counts_and_names_what_is_neither_silenced_nor_in_maintenance() {
+    let hook = Hook::default();
+    let (from, until_then) = (Timestamp::now() - 1.hour(), Timestamp::now() + 1.hour());
+    let quiet = format!("maintenance: [{{match: {{node: [worker-1]}}, from: {from}, until: {until_then}}}]\n");
+    let collector = Collector::start_telling(&format!("{}{quiet}", policy(hook.start().await)));
+    let mut agents = Vec::new();
+    for node in ["worker-1", "worker-2", "worker-3"] {
+        let mut agent = attach(&collector, node).await;
+        agent.report(opens(node, 1, "a")).await;
+        agents.push(agent);
+    }
+    until("all are told", async || hook.taken().iter().any(|message| message["kind"] == "cause").then_some(())).await;
+    for message in hook.taken() {
+        let names = message["nodes"]["names"].as_array().expect("names").clone();
+        assert!(message["node"] != "worker-1" && !names.contains(&"worker-1".into()), "{message}");
+        assert_eq!(message["nodes"]["count"], names.len());
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::incident::Incident;
 use crate::message::{Event, Kind};
 use crate::policy::{Differs, Match, Policy, Route, Silences, When};
-use crate::tell::{Cover, Member, Quiet, Rates, Standing, about, subject, tell};
+use crate::tell::{Cover, Member, Quiet, Rates, Saying, Standing, about, subject, tell};
 
 /// The incident is thought to last so long.
 pub(super) const LASTS: Duration = Duration::from_secs(24 * 3600);
@@ -161,7 +161,7 @@ fn messages(policy: &Policy, incident: &Incident, at: Timestamp) -> (Vec<Said>, 
         let mut now = Some(begin);
         while let Some(time) = now.filter(|time| standing.closed_at.is_some() || *time < end) {
             let tell = tell(policy, &silences, &mut rates, &standing, &mut told, time);
-            for (hook, event) in tell.messages {
+            for Saying { hook, event, .. } in tell.messages {
                 if said.len() < MOST || event == Event::Resolved {
                     let after_seconds = time.duration_since(begin).as_secs_f64();
                     said.push(Said { at: time, after_seconds, hook, event });

@@ -127,7 +127,7 @@ impl Incident {
             wait_until: None,
             merged_into: None,
             explained: false,
-            apart: 0,
+            apart: BTreeSet::new(),
             heard_by: Vec::new(),
         }
     }

@@ -199,7 +199,7 @@ fn the_end_of_what_was_told_is_told_through_every_silence() {
 
 #[test]
 fn a_pager_that_was_told_hears_once_that_somebody_has_it_in_hand() {
-    let hooks = "hooks: [{name: a, webhook: {url: 'https://h/a'}}, {name: p, pagerduty: {routingKeyFile: /k}}]\nroutes: [{hooks: [a, p], repeat: 1h}]\n";
+    let hooks = "hooks: [{name: a, webhook: {url: 'https://h/a'}}, {name: p, pagerduty: {routingKeyFile: /k}}]\nroutes: [{hooks: [a, p], repeat: 24h}]\n";
     let policy = Policy::parse(Path::new("p"), hooks).expect("a policy");
     let (mut world, mut incident) = (World { policy, ..World::new("") }, Incident::critical(&["n", "m"]));
     world.tell(&incident, 0);
@@ -207,7 +207,12 @@ fn a_pager_that_was_told_hears_once_that_somebody_has_it_in_hand() {
     assert!(world.tell(&incident, SECOND).is_empty(), "the other node is told of as before");
     world.silences = silence(&["node=*"], 2 * SECOND, 2 * HOUR);
     assert_eq!(world.until(&incident, 2 * SECOND, 2 * HOUR - 1), ["2000 p acknowledged"]);
-    assert_eq!(world.tell(&incident, 2 * HOUR), ["a repeated", "p repeated"], "the silence is over and it is not");
+    assert_eq!(
+        world.tell(&incident, 2 * HOUR),
+        ["a updated", "p replaced", "p opened"],
+        "the silence is over and it is not: somebody is called"
+    );
+    assert_eq!(world.told["p"].number, 4);
     incident.closed = Some(2 * HOUR + SECOND);
     assert_eq!(world.until(&incident, 2 * HOUR + SECOND, 3 * HOUR).len(), 2);
 }
@@ -227,12 +232,34 @@ fn what_is_told_with_a_greater_incident_is_told_by_itself_to_who_does_not_hear_o
 #[test]
 fn who_hears_of_a_greater_incident_hears_of_further_nodes_with_faults_of_their_own() {
     let (mut world, mut incident) = (World::new(&route(&format!("update: 5m, {NEVER}"))), Incident::critical(&["n", "m", "o"]));
-    incident.apart = 1;
+    incident.apart = vec!["inc-2"];
     assert_eq!(world.tell(&incident, 0), ["a opened"]);
-    incident.apart = 2;
-    assert_eq!(world.until(&incident, SECOND, HOUR), ["300000 a updated"]);
-    incident.apart = 1;
+    incident.apart = vec!["inc-3"];
+    assert_eq!(world.until(&incident, SECOND, HOUR), ["300000 a updated"], "as many as before, and another");
+    incident.apart.clear();
     assert!(world.until(&incident, HOUR, 2 * HOUR).is_empty());
+}
+
+#[test]
+fn a_node_that_joins_what_is_silenced_as_a_whole_is_told() {
+    let (mut world, mut incident) = (World::new(&route(NEVER)), Incident::critical(&["edge-1", "edge-2", "edge-3"]));
+    world.tell(&incident, 0);
+    world.silences = silence(&["node=edge-*"], SECOND, HOUR);
+    assert!(world.tell(&incident, SECOND).is_empty());
+    incident.nodes.push(("core-1".to_owned(), Severity::Critical));
+    assert_eq!(world.tell(&incident, 2 * SECOND), ["a updated"]);
+    assert_eq!(world.until(&incident, 3 * SECOND, 2 * HOUR), ["3600000 a updated"], "four times as many, when the silence is over");
+}
+
+#[test]
+fn a_pager_is_called_anew_when_it_became_worse() {
+    let hooks = "hooks: [{name: p, opsgenie: {apiKeyFile: /k}}]\nroutes: [{hooks: [p], repeat: 0s}]\n";
+    let policy = Policy::parse(Path::new("p"), hooks).expect("a policy");
+    let (mut world, mut incident) = (World { policy, ..World::new("") }, Incident::on(&["n"], Severity::Warning));
+    assert_eq!(world.tell(&incident, 0), ["p opened"]);
+    incident.nodes[0].1 = Severity::Critical;
+    assert_eq!(world.tell(&incident, SECOND), ["p replaced", "p opened"]);
+    assert!(world.until(&incident, 2 * SECOND, HOUR).is_empty());
 }
 
 #[test]

@@ -197,7 +197,7 @@ async fn pagerduty_gets_trigger_acknowledge_and_resolve_with_one_key() {
     let all = bodies(&sent, &Schema::format("pagerduty-events-v2"));
     for ((name, message, _), event) in sent.iter().zip(&all) {
         let action = match message.event {
-            Event::Resolved => "resolve",
+            Event::Resolved | Event::Replaced => "resolve",
             Event::Acknowledged => "acknowledge",
             _ => "trigger",
         };
@@ -235,7 +235,7 @@ async fn opsgenie_gets_an_alert_its_acknowledgement_and_its_close_by_alias() {
     for (name, message, got) in &sent {
         assert_eq!(got.header("authorization"), "GenieKey genie-key");
         let action = match message.event {
-            Event::Resolved => Some("close"),
+            Event::Resolved | Event::Replaced => Some("close"),
             Event::Acknowledged => Some("acknowledge"),
             _ => None,
         };

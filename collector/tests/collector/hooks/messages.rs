@@ -48,7 +48,7 @@ pub(crate) fn all() -> Vec<(String, Message)> {
     (over_fleet.number, over_fleet.key) = (2, "example-fleet/2".to_owned());
     let mut all = Vec::new();
     for (name, message) in [("node", &node), ("fleet", &fleet)] {
-        for event in [Event::Opened, Event::Updated, Event::Repeated, Event::Acknowledged] {
+        for event in [Event::Opened, Event::Updated, Event::Repeated, Event::Acknowledged, Event::Replaced] {
             all.push((format!("{name} {}", event.word()), Message { event, ..message.clone() }));
         }
     }
