@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::failing;
 use super::look::Look;
+use super::order::most_urgent_first;
 use crate::correlate::{Book, CaseKey, Incident, message, title};
 use crate::fleet::Fleet;
 use crate::message::Event;
@@ -126,11 +127,8 @@ impl Engine {
             ids.extend(self.book.incidents().map(|one| one.id.clone()));
         }
         ids.extend(self.wakes.iter().filter(|(_, at)| **at <= now).map(|(id, _)| id.clone()));
-        // What is told with a greater incident after that one.
-        let is_held = |id: &&String| self.book.get(id).is_some_and(|one| one.held_by.is_some());
-        let (held, by_themselves): (Vec<String>, Vec<String>) = ids.iter().cloned().partition(|id| is_held(&id));
-        for id in by_themselves.iter().chain(&held) {
-            self.tell(connection, id, now)?;
+        for id in most_urgent_first(&self.book, &ids) {
+            self.tell(connection, &id, now)?;
         }
         self.book.take_changed();
         for id in ids {

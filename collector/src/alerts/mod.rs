@@ -5,6 +5,7 @@ mod clock;
 mod engine;
 mod failing;
 mod look;
+mod order;
 mod run;
 
 pub(crate) use engine::{Engine, News};
