@@ -116,7 +116,8 @@ impl Engine {
         self.correlate_at = self.book.correlate(&self.fleet, if first { &all } else { nodes }, &mut ending, flap, now);
         failed.map_or(Ok(()), Err)?;
         if let Some(own) = own {
-            self.book.own(own, flap, now);
+            let look_at = self.book.own(own, flap, now);
+            self.correlate_at = self.correlate_at.into_iter().chain(look_at).min();
         }
         if *silences {
             self.silences = Silences::new(kept::silences(connection, now)?);

@@ -1,109 +1,46 @@
 //! Puts the incidents of one family together, as far as they are one event.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::incident::{CaseKey, Incident, Joined};
 use super::predicate::{Affected, Fit, best, fits};
-use super::{Book, GREATER, TOGETHER, calm, family, next_id, number};
-use crate::fleet::{Fleet, Mark};
+use super::unit::Unit;
+use super::{Book, GREATER, calm, next_id, number};
+use crate::fleet::{Fleet, Mark, OpenCase};
 use crate::message::{Kind, Shared};
+use crate::policy::Flap;
 use crate::silence;
 
 /// Things that nodes of one family may share side by side.
 const ROUNDS: usize = 6;
 
-/// What moves as one: an incident as it is, or one case of an incident that is not settled yet.
-#[derive(Debug, Clone)]
-struct Unit {
-    /// The incident it is of.
-    from: String,
-    cases: Vec<(CaseKey, Joined)>,
-    kind: Kind,
-    mark: Option<Mark>,
-    opened_at: Timestamp,
-    told: bool,
-}
-
-impl Unit {
-    fn is_group(&self) -> bool {
-        self.kind != Kind::Node
-    }
-
-    /// It is known what its nodes share, and it may have been told.
-    fn is_explained(&self) -> bool {
-        self.mark.is_some()
-    }
-
-    fn nodes(&self) -> BTreeSet<&Arc<str>> {
-        self.cases.iter().map(|((node, _), _)| node).collect()
-    }
-
-    /// The share of its nodes that has it.
-    fn share(&self, fit: &Fit, fleet: &Fleet) -> f64 {
-        let has =
-            |(key, joined): &&(CaseKey, Joined)| fleet.node(&key.0).is_some_and(|node| fits(fit.kind, &fit.mark, node, joined.opened_at));
-        self.cases.iter().filter(has).count() as f64 / self.cases.len().max(1) as f64
-    }
-
-    /// From which share on it belongs to something: what was told as one thing moves as a whole or not at all.
-    fn needed(&self) -> f64 {
-        match (self.is_group(), self.is_explained()) {
-            (false, _) => 1.0,
-            (true, false) => 0.5,
-            (true, true) => 0.8,
-        }
-    }
-}
-
 impl Book {
     /// See the module.
-    pub(super) fn group(&mut self, family: &str, fleet: &Fleet, now: Timestamp) {
+    pub(super) fn group(&mut self, family: &str, fleet: &Fleet, (flap, now): (Flap, Timestamp)) {
         let mut units = self.units(family, now);
         let mut groups = Vec::new();
         for _ in 0..ROUNDS {
             let Some(found) = next_group(family, &mut units, fleet, now) else { break };
             groups.push(found);
         }
-        if let Some(found) = unexplained(family, &mut units, now) {
-            groups.push((found, None));
+        if let Some(found) = unexplained(&mut units, now) {
+            groups.push(found);
         }
-        for (units, fit) in groups {
-            self.unite(&units, fit.as_ref(), fleet, now);
+        let mut taken = BTreeSet::new();
+        for found in groups {
+            taken.extend(self.unite(&found, fleet, &taken, (flap, now)));
         }
         self.keep_apart(family, &units, fleet, now);
     }
 
-    fn units(&self, family: &str, now: Timestamp) -> Vec<Unit> {
-        let mut units = Vec::new();
-        for one in self.incidents.values().filter(|one| one.family == family && one.is_open() && !one.members.is_empty()) {
-            let unit = |cases| Unit {
-                from: one.id.clone(),
-                cases,
-                kind: one.kind,
-                mark: one.mark.clone(),
-                opened_at: one.opened_at,
-                told: !one.told.is_empty(),
-            };
-            let cases = one.members.iter().map(|(key, joined)| (key.clone(), joined.clone()));
-            if one.is_group() && !one.is_settled(now) {
-                units.extend(cases.map(|case| Unit { kind: Kind::Node, mark: None, opened_at: case.1.opened_at, ..unit(vec![case]) }));
-            } else {
-                units.push(unit(cases.collect()));
-            }
-        }
-        units
-    }
-
-    /// Makes one incident of these.
-    fn unite(&mut self, units: &[Unit], fit: Option<&Fit>, fleet: &Fleet, now: Timestamp) {
-        let first = units.iter().min_by_key(|unit| (!unit.told, unit.opened_at, number(&unit.from)));
-        let Some(id) = first.map(|unit| unit.from.clone()) else { return };
+    /// Makes one incident of these, by no identity that another group has taken; gives its identity.
+    fn unite(&mut self, found: &Found, fleet: &Fleet, taken: &BTreeSet<String>, (flap, now): (Flap, Timestamp)) -> Option<String> {
+        let Found { units, fit } = found;
+        let mut one = self.identity(found, fleet, taken, (flap, now))?;
+        let (id, before) = (one.id.clone(), one.clone());
         let others: BTreeSet<&String> = units.iter().map(|unit| &unit.from).filter(|from| **from != id).collect();
-        let Some(mut one) = self.incidents.remove(&id) else { return };
-        let before = one.clone();
         one.members = BTreeMap::new();
         for (key, joined) in units.iter().flat_map(|unit| &unit.cases) {
             one.join(key.clone(), joined.clone());
@@ -117,14 +54,48 @@ impl Book {
         for other in &others {
             self.merge(other, &mut one, now);
         }
+        one.look_at_nodes(fleet, one.mark != before.mark);
         let grew = one.members.len() != before.members.len() || !before.is_group();
-        if one.told.is_empty() && grew && before.is_open() {
+        if one.is_untold() && grew {
             one.wait_until = Some(self.wait_of(&one, now));
         }
         if one != before {
             self.changed.insert(id.clone());
         }
-        self.incidents.insert(id, one);
+        self.incidents.insert(id.clone(), one);
+        Some(id)
+    }
+
+    /// Takes out the incident that these become: the one that was told, or one that is back, or the oldest; a new one if all are taken.
+    fn identity(&mut self, found: &Found, fleet: &Fleet, taken: &BTreeSet<String>, (flap, now): (Flap, Timestamp)) -> Option<Incident> {
+        let Found { units, fit } = found;
+        let oldest = |unit: &&Unit| (!unit.told, unit.opened_at, number(&unit.from));
+        let first = units.iter().min_by_key(oldest)?;
+        let (family, wait_until) = self.incidents.get(&first.from).map(|one| (one.family.clone(), one.wait_until))?;
+        let forms = units.iter().all(|unit| !unit.is_group());
+        let nodes = units.iter().flat_map(Unit::nodes).collect();
+        let returned = self.returned(&family, &nodes, fit.as_ref(), (flap, now)).filter(|_| forms).map(|one| one.id.clone());
+        if let Some(id) = returned.as_ref().filter(|_| !first.told) {
+            let mut one = self.incidents.remove(id)?;
+            one.open_again(flap, now);
+            one.wait_until = wait_until;
+            return Some(one);
+        }
+        let free = units.iter().filter(|unit| !taken.contains(&unit.from)).min_by_key(oldest);
+        let Some(unit) = free else {
+            let (key, joined) = first.cases.first()?;
+            let case = case(fleet, key)?;
+            let one = Incident::new(next_id(&mut self.last), &family, &key.0, &case.cause, joined.severity, first.opened_at);
+            return Some(Incident { wait_until, ..one });
+        };
+        let history = returned.and_then(|id| self.incidents.get(&id)).map(|one| one.again.clone());
+        let mut one = self.incidents.remove(&unit.from)?;
+        if let Some(history) = history {
+            // Told by its first node, and so by another identity; that it comes and goes is known all the same.
+            one.again = history;
+            one.opened_again(flap, now);
+        }
+        Some(one)
     }
 
     /// What is left of an incident whose cases went to another: nothing, or what has to be told of it.
@@ -164,15 +135,14 @@ impl Book {
     }
 
     fn alone(&mut self, from: &str, key: &CaseKey, joined: &Joined, family: &str, fleet: &Fleet, now: Timestamp) {
-        let case = fleet.node(&key.0).and_then(|node| node.cases.iter().find(|case| case.case_id == key.1));
-        let Some((case, one)) = case.zip(self.incidents.get_mut(from)) else { return };
+        let Some((case, one)) = case(fleet, key).zip(self.incidents.get_mut(from)) else { return };
         one.members.remove(key);
         let wait_until = one.wait_until;
         let empty = one.members.is_empty();
         self.changed.insert(from.to_owned());
         let id = if empty { from.to_owned() } else { next_id(&mut self.last) };
         let mut alone = match self.incidents.remove(&id) {
-            Some(same) => Incident { kind: Kind::Node, mark: None, shared: None, ..same },
+            Some(same) => same.of_one_node(now),
             None => Incident::new(id.clone(), family, &key.0, &case.cause, case.severity, joined.opened_at.min(now)),
         };
         alone.first = (key.0.to_string(), (*case.cause).clone());
@@ -184,12 +154,18 @@ impl Book {
     }
 }
 
+/// What is one event, and what its nodes share, if that was found.
+struct Found {
+    units: Vec<Unit>,
+    fit: Option<Fit>,
+}
+
 /// Takes out of the units those that share something, if any do.
-fn next_group(family: &str, units: &mut Vec<Unit>, fleet: &Fleet, now: Timestamp) -> Option<(Vec<Unit>, Option<Fit>)> {
+fn next_group(family: &str, units: &mut Vec<Unit>, fleet: &Fleet, now: Timestamp) -> Option<Found> {
     let mut left_out = BTreeSet::new();
     loop {
-        let considered = |unit: &&Unit| !left_out.contains(&unit.from) && may_be_part(family, unit, now);
-        let affected: Vec<Affected> = units.iter().filter(considered).flat_map(affected).collect();
+        let considered = |unit: &&Unit| !left_out.contains(&unit.from) && unit.may_be_part(family, now);
+        let affected: Vec<Affected> = units.iter().filter(considered).flat_map(Unit::affected).collect();
         let fit = best(family, &affected, fleet, now)?;
         let is_in = |unit: &Unit| considered(&unit) && unit.share(&fit, fleet) >= unit.needed();
         let nodes: BTreeSet<_> = units.iter().filter(|unit| is_in(unit)).flat_map(Unit::nodes).collect();
@@ -205,29 +181,60 @@ fn next_group(family: &str, units: &mut Vec<Unit>, fleet: &Fleet, now: Timestamp
         }
         let (found, rest) = std::mem::take(units).into_iter().partition::<Vec<_>, _>(is_in);
         *units = rest;
-        return Some((found, Some(fit)));
+        return Some(Found { units: found, fit: Some(fit) });
     }
 }
 
-/// Of what shares nothing: the same cause on many nodes at about the same time is one event all the same.
-fn unexplained(family: &str, units: &mut Vec<Unit>, now: Timestamp) -> Option<Vec<Unit>> {
-    let is_part = |unit: &Unit| !unit.is_explained() && (unit.is_group() || may_be_part(family, unit, now));
+/// Of what shares nothing: the same cause on many nodes at about the same time is one event all the same. What was so days ago is another.
+fn unexplained(units: &mut Vec<Unit>, now: Timestamp) -> Option<Found> {
+    let is_part = |unit: &Unit| !unit.is_explained() && unit.is_recent(now);
     let nodes: BTreeSet<_> = units.iter().filter(|unit| is_part(unit)).flat_map(Unit::nodes).collect();
     if nodes.len() < GREATER as usize {
         return None;
     }
     let (found, rest) = std::mem::take(units).into_iter().partition::<Vec<_>, _>(is_part);
     *units = rest;
-    Some(found)
+    Some(Found { units: found, fit: None })
 }
 
-/// What opened alone, long ago, is nothing that begins now; certificates of one issuer end when they end.
-fn may_be_part(family: &str, unit: &Unit, now: Timestamp) -> bool {
-    unit.is_group() || family::of_issuer(family) || now.duration_since(unit.opened_at) <= TOGETHER
+impl Incident {
+    /// Looks which nodes do not have what is shared, and that what is said of the first node is of one of them. `other`: it is something
+    /// else that they share than before, and nodes that have left are looked at too.
+    fn look_at_nodes(&mut self, fleet: &Fleet, other: bool) {
+        let Incident { kind, mark, members, ever, .. } = &*self;
+        let mut outside = BTreeSet::new();
+        if let Some(mark) = mark {
+            let has = |node: &str, at| fleet.node(node).is_some_and(|node| fits(*kind, mark, node, at));
+            let of_members = members.iter().filter(|((node, _), joined)| !has(node, joined.opened_at)).map(|((node, _), _)| node);
+            outside.extend(of_members.cloned());
+            outside.extend(ever.iter().filter(|node| other && !self.is_on(node) && !has(node, self.opened_at)).cloned());
+        }
+        if other {
+            self.peak_outside = u32::try_from(outside.len()).unwrap_or(u32::MAX);
+        }
+        self.outside = outside;
+        let first: CaseKey = (self.first.0.as_str().into(), self.first.1.case_id.as_str().into());
+        let oldest = self.members.iter().min_by_key(|(_, joined)| joined.opened_at).map(|(key, _)| key);
+        if self.is_untold()
+            && !self.members.contains_key(&first)
+            && let Some((key, case)) = oldest.and_then(|key| Some((key, case(fleet, key)?)))
+        {
+            self.first = (key.0.to_string(), (*case.cause).clone());
+            self.worst = self.members.values().map(|joined| joined.severity).max().unwrap_or(self.worst);
+        }
+    }
+
+    /// It was taken for a greater one and is of one node, of which nobody heard.
+    fn of_one_node(mut self, now: Timestamp) -> Self {
+        self.ever.clear();
+        self.outside.clear();
+        let (peak, peak_outside) = (0, 0);
+        Incident { kind: Kind::Node, mark: None, shared: None, peak, peak_outside, anew_at: Some(now), ..self }
+    }
 }
 
-fn affected(unit: &Unit) -> impl Iterator<Item = Affected> {
-    unit.cases.iter().map(|((node, _), joined)| Affected { node: node.clone(), opened_at: joined.opened_at })
+fn case<'a>(fleet: &'a Fleet, (node, case_id): &CaseKey) -> Option<&'a OpenCase> {
+    fleet.node(node)?.cases.iter().find(|case| case.case_id == *case_id)
 }
 
 fn shared(fit: &Fit, one: &Incident, fleet: &Fleet) -> Shared {

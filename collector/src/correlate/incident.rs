@@ -45,13 +45,22 @@ pub struct Incident {
     /// Open cases.
     #[serde(skip)]
     pub members: BTreeMap<CaseKey, Joined>,
-    /// Nodes that it ever was on.
+    /// Nodes that it was on, since it was told last that it is over.
     #[serde(skip)]
     pub ever: BTreeSet<Arc<str>>,
+    /// Those of them that do not have what is shared: what was told as one thing moves as a whole.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub outside: BTreeSet<Arc<str>>,
     /// The worst it has been since it opened.
     pub worst: Severity,
-    /// The most nodes it has been on.
+    /// The most nodes it has been on, since it was told last that it is over.
     pub peak: u32,
+    /// How many of those did not have what is shared.
+    #[serde(default)]
+    pub peak_outside: u32,
+    /// When it came back after all had been told that it is over: what was before counts no more.
+    #[serde(default)]
+    pub anew_at: Option<Timestamp>,
     /// When it opened, the last time.
     pub opened_at: Timestamp,
     /// Times at which it opened again: the last of them, as many as [`Flap`] asks about.
@@ -85,8 +94,11 @@ impl Incident {
             first: (node.to_owned(), cause.clone()),
             members: BTreeMap::new(),
             ever: BTreeSet::new(),
+            outside: BTreeSet::new(),
             worst: severity,
             peak: 0,
+            peak_outside: 0,
+            anew_at: None,
             opened_at: now,
             again: Vec::new(),
             flapping: false,
@@ -109,7 +121,25 @@ impl Incident {
 
     /// Whether it is on more nodes than ever. Once a step: to count them takes a look at each.
     pub(super) fn measure(&mut self) {
-        self.peak = self.peak.max(self.node_count());
+        let count = self.node_count();
+        if count > 0 && count >= self.peak {
+            (self.peak, self.peak_outside) = (count, self.outside_now());
+        }
+    }
+
+    fn outside_now(&self) -> u32 {
+        u32::try_from(self.outside.iter().filter(|node| self.is_on(node)).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether this node has an open case of it.
+    pub(super) fn is_on(&self, node: &Arc<str>) -> bool {
+        self.members.range((node.clone(), "".into())..).next().is_some_and(|((on, _), _)| on == node)
+    }
+
+    /// Of so many nodes, those it is on now or was on at last: how many do not have what is shared.
+    pub fn others(&self, nodes: u32) -> u32 {
+        let others = if self.members.is_empty() { self.peak_outside } else { self.outside_now() };
+        others.min(nodes)
     }
 
     /// Nodes that have an open case of it.
@@ -119,7 +149,18 @@ impl Incident {
 
     /// How many those are.
     pub fn node_count(&self) -> u32 {
-        u32::try_from(self.nodes().len()).unwrap_or(u32::MAX)
+        u32::try_from(self.distinct().count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it is on so many nodes or more; looks at no more of them than that takes.
+    pub fn has_nodes(&self, n: u32) -> bool {
+        n == 0 || self.distinct().nth(n as usize - 1).is_some()
+    }
+
+    /// Each node once: members are in the order of their nodes.
+    fn distinct(&self) -> impl Iterator<Item = &Arc<str>> {
+        let mut last = None;
+        self.members.keys().map(|(node, _)| node).filter(move |node| last.replace(*node) != Some(*node))
     }
 
     /// It has open cases, or may have some again in a moment.
@@ -134,7 +175,12 @@ impl Incident {
 
     /// Nothing more is waited for: it is what it is.
     pub(super) fn is_settled(&self, now: Timestamp) -> bool {
-        self.wait_until.is_none_or(|until| until <= now) || !self.told.is_empty()
+        self.wait_until.is_none_or(|until| until <= now) || !self.is_untold()
+    }
+
+    /// No hook has it for open: it was never told, or all were told that it is over.
+    pub(super) fn is_untold(&self) -> bool {
+        self.told.values().all(|told| told.event == Event::Resolved)
     }
 
     /// Hooks that hear of it: told, and neither that it is over nor that it is covered.
@@ -147,16 +193,30 @@ impl Incident {
         self.first.1.layer
     }
 
-    /// It opens again: a case of it came back.
-    pub(super) fn open_again(&mut self, flap: Flap, now: Timestamp) {
-        if self.closed_at.take().is_none() && self.ended.is_none() {
-            return;
+    /// It opens again: a case of it came back. Gives whether it is told anew from then on.
+    pub(super) fn open_again(&mut self, flap: Flap, now: Timestamp) -> bool {
+        let was_over = self.closed_at.take().is_some();
+        if !was_over && self.ended.is_none() {
+            return false;
         }
+        let anew = was_over && self.is_untold();
+        if anew {
+            // How many nodes it was on, and which, has been told.
+            (self.peak, self.peak_outside, self.anew_at) = (0, 0, Some(now));
+            self.ever.clear();
+            self.outside.clear();
+        }
+        self.opened_again(flap, now);
+        self.opened_at = now;
+        (self.ended, self.merged_into) = (None, None);
+        anew
+    }
+
+    /// Counts an opening.
+    pub(super) fn opened_again(&mut self, flap: Flap, now: Timestamp) {
         self.again.push(now);
         self.again.drain(..self.again.len().saturating_sub(flap.openings));
         self.flapping = self.flaps(flap, now);
-        self.opened_at = now;
-        (self.ended, self.merged_into) = (None, None);
     }
 
     /// Opened so often, the first time counted, shortly before this time.

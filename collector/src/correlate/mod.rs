@@ -1,18 +1,20 @@
 //! Cases that are one event become one incident. Pure: from the fleet and the incidents as they stood, by the rules in ARCHITECTURE.md.
 
+mod again;
 mod family;
 mod group;
 mod incident;
+mod own;
 mod predicate;
+mod unit;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use nodewhy_diagnosis::model::{PresentCause, Severity};
+use nodewhy_diagnosis::model::Severity;
 
-use crate::alerts::COLLECTOR;
 use crate::fleet::{Fleet, OpenCase};
 use crate::message::Kind;
 use crate::policy::Flap;
@@ -83,8 +85,10 @@ impl Book {
 
     /// Forgets what is over and told.
     pub fn forget(&mut self, id: &str) {
-        self.incidents.remove(id);
-        self.of_case.retain(|_, of| of != id);
+        let Some(one) = self.incidents.remove(id) else { return };
+        for key in one.members.keys() {
+            self.of_case.remove(key);
+        }
     }
 
     /// Takes in how these nodes are now; `ending` says how a case that is open no more ended. Gives when time alone will change something.
@@ -104,34 +108,10 @@ impl Book {
         let waiting = self.incidents.values().filter(|one| one.is_open() && one.wait_until.is_some_and(|until| until > now));
         families.extend(waiting.map(|one| one.family.clone()));
         for family in families {
-            self.group(&family, fleet, now);
+            self.group(&family, fleet, (flap, now));
         }
         self.hold();
         self.end(flap, now)
-    }
-
-    /// What the collector finds about itself now: each is an incident of its own.
-    pub fn own(&mut self, causes: &[PresentCause], flap: Flap, now: Timestamp) {
-        let open = self.incidents.values().filter(|one| one.kind == Kind::Collector && one.is_open());
-        let over = open.filter(|one| causes.iter().all(|cause| cause.case_id != one.first.1.case_id));
-        let over: Vec<CaseKey> = over.flat_map(|one| one.members.keys().cloned()).collect();
-        for key in over {
-            self.leave(&key, Ending { at: now, reason: "the hook takes messages again".to_owned() });
-        }
-        for cause in causes {
-            let key: CaseKey = (COLLECTOR.into(), cause.case_id.as_str().into());
-            if self.of_case.contains_key(&key) {
-                continue;
-            }
-            let id = next_id(&mut self.last);
-            let mut one = Incident::new(id.clone(), &cause.case_id, COLLECTOR, cause, cause.severity, now);
-            one.kind = Kind::Collector;
-            one.join(key.clone(), Joined { code: cause.code.as_str().into(), severity: cause.severity, opened_at: now });
-            self.of_case.insert(key, id.clone());
-            self.changed.insert(id.clone());
-            self.incidents.insert(id, one);
-        }
-        self.end(flap, now);
     }
 
     fn take_node(
@@ -196,26 +176,28 @@ impl Book {
     fn admit(&mut self, key: CaseKey, case: &OpenCase, family: &str, fleet: &Fleet, (flap, now): (Flap, Timestamp)) {
         let node = fleet.node(&key.0);
         let of_family = || self.incidents.values().filter(|one| one.family == family && one.merged_into.is_none());
-        let came_back = |one: &&Incident| {
-            let recently = one.closed_at.is_none_or(|at| after(at, flap.within) >= now);
-            one.members.is_empty() && recently && one.ever.contains(&key.0)
-        };
         let is_part = |one: &&Incident| {
             let mark = one.mark.as_ref().zip(node).is_some_and(|(mark, node)| predicate::fits(one.kind, mark, node, case.opened_at));
             one.is_open() && one.is_group() && (mark || (one.kind == Kind::Cause && now.duration_since(one.opened_at) <= TOGETHER))
         };
         let part_of = of_family().filter(is_part).min_by_key(|one| one.opened_at).map(|one| one.id.clone());
-        let again = of_family().filter(came_back).max_by_key(|one| one.opened_at).map(|one| one.id.clone());
+        let again = of_family().filter(|one| one.takes_again(&key.0, flap, now)).max_by_key(|one| one.opened_at).map(|one| one.id.clone());
         let joined = Joined { code: case.cause.code.as_str().into(), severity: case.severity, opened_at: case.opened_at };
+        let wait_until = self.wait(case, family, node.map(|node| node.heartbeat).unwrap_or_default(), now);
         let id = part_of.or(again).unwrap_or_else(|| {
             let id = next_id(&mut self.last);
             let mut one = Incident::new(id.clone(), family, &key.0, &case.cause, case.severity, now);
-            one.wait_until = self.wait(case, family, fleet.node(&key.0).map(|node| node.heartbeat).unwrap_or_default(), now);
+            one.wait_until = wait_until;
             self.incidents.insert(id.clone(), one);
             id
         });
         let Some(incident) = self.get_mut(&id) else { return };
-        incident.open_again(flap, now);
+        if incident.open_again(flap, now) {
+            incident.wait_until = wait_until;
+        }
+        if incident.mark.as_ref().zip(node).is_some_and(|(mark, node)| !predicate::fits(incident.kind, mark, node, case.opened_at)) {
+            incident.outside.insert(key.0.clone());
+        }
         if incident.members.is_empty() {
             (incident.first, incident.worst) = ((key.0.to_string(), (*case.cause).clone()), case.severity);
         }
@@ -244,7 +226,7 @@ impl Book {
         let greater: Vec<(String, String, Timestamp)> = self
             .incidents
             .values()
-            .filter(|one| one.is_open() && one.is_group() && one.node_count() >= GREATER && one.worst == Severity::Critical)
+            .filter(|one| one.is_open() && one.is_group() && one.has_nodes(GREATER) && one.worst == Severity::Critical)
             .map(|one| (one.id.clone(), one.family.clone(), one.opened_at))
             .collect();
         let mut changed = Vec::new();

@@ -3,6 +3,10 @@ use std::time::Duration;
 
 use nodewhy_diagnosis::model::{Layer, PresentCause};
 
+mod again;
+mod groups;
+mod own;
+
 use super::*;
 use crate::fleet::{About, Changed, Node, Trait};
 use crate::message::{Event, Message};
@@ -111,11 +115,12 @@ impl World {
 
     /// As with no silence and no maintenance.
     fn message_of(&self, one: &Incident) -> Message {
-        let members = one.members.iter().map(|((node, _), joined)| Member {
+        let nodes = if one.members.is_empty() { one.ever.iter().collect() } else { one.nodes() };
+        let members = nodes.into_iter().map(|node| Member {
             node,
             labels: &self.fleet.node(node).expect("of the fleet").about.labels,
-            code: &joined.code,
-            severity: joined.severity,
+            code: &one.first.1.code,
+            severity: one.worst,
         });
         let apart = self.book.incidents().filter(|other| !other.is_group() && other.is_open() && !other.members.is_empty());
         let scene = Scene { fleet: &self.fleet, members: members.collect(), apart: apart.collect(), now: self.now, external_url: None };
@@ -411,6 +416,10 @@ fn no_more_nodes_are_affected_than_have_what_is_shared() {
     one.shared.as_mut().expect("the change").having = 2;
     let title = title(&one, 3, 100);
     assert!(title.contains("on 3 of 3 nodes"), "{title}");
+    // What was told as one thing moves as a whole.
+    one.outside = [name(64)].into();
+    assert!(super::title(&one, 3, 100).contains("on 2 of 2 nodes whose kubelet configuration changed to new, and 1 other"), "{title}");
+    one.outside.clear();
     let message = world.message_of(&one);
     assert_eq!(message.shared.map(|shared| (shared.affected, shared.having)), Some((3, 3)));
 }

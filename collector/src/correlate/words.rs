@@ -13,23 +13,39 @@ use crate::tell::Member;
 
 /// In one line: what and where. `nodes` are those affected, now or at last.
 pub fn title(one: &Incident, nodes: u32, fleet: u32) -> String {
+    title_of(one, (nodes, one.others(nodes)), fleet)
+}
+
+/// The same, where it is known how many of the nodes do not have what is shared.
+fn title_of(one: &Incident, (nodes, others): (u32, u32), fleet: u32) -> String {
     let (node, cause) = &one.first;
     let what = &cause.title;
     let (name, value, having) = one.shared.as_ref().map_or(("", "", 0), |shared| (&*shared.name, &*shared.value, shared.having));
+    let having_it = nodes.saturating_sub(others);
     // Counted when it was found out what they share; nodes have come since.
-    let having = having.max(nodes);
+    let having = having.max(having_it);
+    let and_others = match others {
+        0 => String::new(),
+        1 => ", and 1 other".to_owned(),
+        more => format!(", and {more} others"),
+    };
     match one.kind {
         Kind::Node => format!("{node}: {what}"),
         Kind::Collector => what.clone(),
         Kind::ControlPlane if one.family == family::CONTROL_PLANE => {
-            format!("Control plane {value} unreachable from {nodes} of {fleet} nodes")
+            format!("Control plane {value} unreachable from {having_it} of {fleet} nodes{and_others}")
         }
-        Kind::ControlPlane => format!("{what}: {nodes} of {fleet} nodes, all of API server {value}"),
-        Kind::Change if value.is_empty() => format!("{what} on {nodes} nodes, whose {} changed shortly before", trait_words(name)),
-        Kind::Change => format!("{what} on {nodes} of {having} nodes whose {} changed to {value}", trait_words(name)),
-        Kind::Label if one.family == silence::CODE => format!("{nodes} of {having} nodes with {name}={value} fell silent together"),
-        Kind::Label => format!("{what} on {nodes} of {having} nodes with {name}={value}"),
-        Kind::Issuer => format!("{what} on {nodes} of {having} nodes with certificates from {value}"),
+        Kind::ControlPlane => format!("{what}: {having_it} of {fleet} nodes, all of API server {value}{and_others}"),
+        Kind::Change if value.is_empty() => {
+            format!("{what} on {having_it} nodes, whose {} changed shortly before{and_others}", trait_words(name))
+        }
+        Kind::Change => format!("{what} on {having_it} of {having} nodes whose {} changed to {value}{and_others}", trait_words(name)),
+        Kind::Label if one.family == silence::CODE => {
+            let comma = if others > 0 { "," } else { "" };
+            format!("{having_it} of {having} nodes with {name}={value}{and_others}{comma} fell silent together")
+        }
+        Kind::Label => format!("{what} on {having_it} of {having} nodes with {name}={value}{and_others}"),
+        Kind::Issuer => format!("{what} on {having_it} of {having} nodes with certificates from {value}{and_others}"),
         Kind::Clock => format!("The clocks of {nodes} of {fleet} nodes differ from the API server's: its clock is the suspect"),
         Kind::Fleet => format!("{nodes} of {fleet} nodes are silent at once: the collector's own network is a suspect"),
         Kind::Cause => format!("{what} on {nodes} nodes; nothing was found that only they share"),
@@ -68,6 +84,10 @@ pub fn message(one: &Incident, scene: &Scene<'_>, (event, number, severity): (Ev
     let &Scene { fleet, ref members, ref apart, now, external_url } = scene;
     let names: BTreeSet<&str> = members.iter().map(|member| member.node).collect();
     let count = if one.members.is_empty() { one.peak } else { u32::try_from(names.len()).unwrap_or(u32::MAX) };
+    let others = match one.members.is_empty() {
+        true => one.others(count),
+        false => u32::try_from(names.iter().filter(|name| one.outside.contains(**name)).count()).unwrap_or(u32::MAX),
+    };
     let labels = fleet.labels_of(names.iter().copied());
     let over = event == Event::Resolved;
     let apart: Vec<Apart> = if over { Vec::new() } else { apart.iter().map(|other| listed(other)).collect() };
@@ -85,10 +105,13 @@ pub fn message(one: &Incident, scene: &Scene<'_>, (event, number, severity): (Ev
         at: now,
         incident: one.id.clone(),
         kind: one.kind,
-        title: title(one, count, fleet.len()),
+        title: title_of(one, (count, others), fleet.len()),
         severity,
         layer: one.layer(),
-        shared: one.shared.clone().map(|shared| crate::message::Shared { affected: count, having: shared.having.max(count), ..shared }),
+        shared: one.shared.clone().map(|shared| {
+            let affected = count.saturating_sub(others);
+            crate::message::Shared { affected, having: shared.having.max(affected), ..shared }
+        }),
         nodes: Nodes { count, fleet: fleet.len(), names: names.into_iter().take(Nodes::NAMED).map(str::to_owned).collect(), labels },
         apart_count: u32::try_from(apart.len()).unwrap_or(u32::MAX),
         apart: apart.into_iter().take(Nodes::NAMED).collect(),

@@ -63,15 +63,16 @@ fn open_roots(connection: &Connection, node: &str) -> rusqlite::Result<Vec<OpenC
     Ok(roots.map(|((case_id, cause, opened_at), severity)| OpenCase { case_id, severity, opened_at, cause: Arc::new(cause) }).collect())
 }
 
-/// How a case that is no open root any more came to be none.
+/// How a case that is no open root any more came to be none; by the collector's clock, as nodes' own may be off by years.
 pub(crate) fn ending(connection: &Connection, (node, case_id): &CaseKey, now: Timestamp) -> rusqlite::Result<Ending> {
-    let mut select = connection.prepare_cached("SELECT closed_us, closed_reason, cause FROM cases WHERE node = ?1 AND case_id = ?2")?;
+    let mut select = connection
+        .prepare_cached("SELECT closed_us IS NULL, closed_recorded_us, closed_reason, cause FROM cases WHERE node = ?1 AND case_id = ?2")?;
     let found = select.query_row(params![node, case_id], |row| {
-        Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, Vec<u8>>(2)?))
+        Ok((row.get::<_, bool>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<String>>(2)?, row.get::<_, Vec<u8>>(3)?))
     });
     Ok(match found.optional()? {
-        Some((Some(at), reason, _)) => Ending { at: time(at), reason: reason.unwrap_or_default() },
-        Some((None, _, cause)) => {
+        Some((false, at, reason, _)) => Ending { at: at.map_or(now, time), reason: reason.unwrap_or_default() },
+        Some((true, _, _, cause)) => {
             let by = decode_cause(&cause).map(|cause| cause.explained_by.join(", ")).unwrap_or_default();
             Ending { at: now, reason: format!("explained by {by}") }
         }
@@ -103,12 +104,16 @@ fn with_members(connection: &Connection, number: i64, mut incident: Incident) ->
         let severity = severity_from_wire(row.get(3)?).unwrap_or(Severity::Critical);
         let joined = Joined { code: row.get(2)?, severity, opened_at: time(row.get(4)?) };
         let key: CaseKey = (row.get(0)?, row.get(1)?);
-        Ok((key, joined, row.get::<_, Option<i64>>(5)?.is_none()))
+        Ok((key, joined, row.get::<_, Option<i64>>(5)?))
     })?;
     for row in rows {
-        let (key, joined, open) = row?;
+        let (key, joined, left) = row?;
+        // What it was on before it was told that it is over counts no more.
+        if left.zip(incident.anew_at).is_some_and(|(left, anew)| left <= micros(anew)) {
+            continue;
+        }
         incident.ever.insert(key.0.clone());
-        if open {
+        if left.is_none() {
             incident.members.insert(key, joined);
         }
     }
@@ -230,3 +235,6 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Option<StoredIncident>> {
 fn filled(connection: &Connection, one: StoredIncident) -> rusqlite::Result<StoredIncident> {
     Ok(StoredIncident { incident: with_members(connection, one.number, one.incident)?, ..one })
 }
+
+#[cfg(test)]
+mod tests;
