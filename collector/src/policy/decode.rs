@@ -41,6 +41,14 @@ impl de::Error for Misfit {
     fn custom<T: fmt::Display>(problem: T) -> Self {
         Self { at: None, problem: problem.to_string() }
     }
+
+    /// What stands where it should not may be a secret: a URL instead of the file that holds it.
+    fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        match unexpected {
+            de::Unexpected::Str(_) => Self::custom(format_args!("invalid type: a text, expected {expected}")),
+            other => Self::custom(format_args!("invalid type: {other}, expected {expected}")),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
