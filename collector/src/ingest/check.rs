@@ -9,6 +9,7 @@ use nodewhy_diagnosis::model::{Diagnosis, Transition};
 use nodewhy_proto::v1 as pb;
 use tonic::Status;
 
+use crate::alerts::COLLECTOR;
 use crate::silence;
 use crate::store::{NewReport, Refused};
 
@@ -34,6 +35,11 @@ pub(super) fn hello(mut hello: pb::Hello) -> Result<(pb::Hello, Duration), Statu
         return wrong(format!(
             "`{}` is no name of a node: lower case letters, digits, `-` and `.`, at most {NAME_BYTES}",
             shown.escape_debug()
+        ));
+    }
+    if hello.node == COLLECTOR {
+        return wrong(format!(
+            "`{COLLECTOR}` is what the collector calls itself in its alerts: give the node another name (`nodeName` in agent.yaml)"
         ));
     }
     if hello.spool_id.is_empty() || hello.spool_id.len() > WORD_BYTES {
@@ -107,6 +113,7 @@ mod tests {
         for bad in ["", "-a", "a-", "A", "a b", "a/b", "a\n", "ä", "../x", &"a".repeat(254)] {
             assert!(named(bad).is_err(), "{bad:?}");
         }
+        assert!(named(COLLECTOR).expect_err("refused").message().contains("what the collector calls itself"));
         assert!(hello(pb::Hello { node: "a".into(), ..pb::Hello::default() }).expect_err("refused").message().contains("spool_id"));
     }
 
