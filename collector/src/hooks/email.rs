@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use lettre::address::{Address, Envelope};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -10,6 +11,7 @@ use lettre::transport::smtp::{AsyncSmtpTransport, Error};
 use lettre::{AsyncTransport as _, Message as Mail, Tokio1Executor};
 
 use super::deliver::{Blame, Failure};
+use super::receivers::Have;
 use super::sign::id;
 use super::template::Texts;
 use super::text::{cut_bytes, html, link, more, one_line};
@@ -82,8 +84,8 @@ pub(super) fn try_out(to: &Email, access: &Access) -> Result<(), String> {
     tls(to, access.ca.as_deref()).map(drop)
 }
 
-/// Brings a mail to the server.
-pub(super) async fn send(to: &Email, access: Access, mail: Mail) -> Result<(), Failure> {
+/// Brings a mail to the server, for all who do not have it yet; `have` grows by those who do then.
+pub(super) async fn send(to: &Email, access: Access, mail: Mail, have: &mut Have) -> Result<(), Failure> {
     let server = &to.smtp;
     let refused = |words: String| Failure { words, blame: Blame::Away };
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.as_str()).port(server.port);
@@ -91,10 +93,64 @@ pub(super) async fn send(to: &Email, access: Access, mail: Mail) -> Result<(), F
     if let Some((user, password)) = access.credentials {
         builder = builder.credentials(Credentials::new(user, password));
     }
-    match tokio::time::timeout(PATIENCE.1, builder.build().send(mail)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Failure { blame: blame(&error), words: format!("{server}: {}", super::http::chain(&error)) }),
-        Err(_) => Err(Failure { words: format!("{server}: no end of it within {:?}", PATIENCE.1), blame: Blame::Trouble }),
+    let (server, mail) = (Server { to, transport: builder.build() }, mail.formatted());
+    let left: Vec<Address> = to.to.iter().map(|one| one.0.email.clone()).filter(|one| !have.contains(&one.to_string())).collect();
+    if left.len() > 1 {
+        match server.bring(&mail, left.clone()).await {
+            Ok(()) => return Ok(()),
+            Err((failure, false)) => return Err(failure),
+            Err(_) => {}
+        }
+    }
+    server.bring_each(&mail, left, have).await
+}
+
+struct Server<'a> {
+    to: &'a Email,
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+}
+
+impl Server<'_> {
+    /// One mail for these. With a failure: whether the server said so, and not that it could not be asked.
+    async fn bring(&self, mail: &[u8], receivers: Vec<Address>) -> Result<(), (Failure, bool)> {
+        let server = &self.to.smtp;
+        let envelope = Envelope::new(Some(self.to.from.0.email.clone()), receivers);
+        let envelope = envelope.map_err(|error| (Failure { words: format!("{server}: {error}"), blame: Blame::Refused }, false))?;
+        match tokio::time::timeout(PATIENCE.1, self.transport.send_raw(&envelope, mail)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                let words = format!("{server}: {}", super::http::chain(&error));
+                Err((Failure { words, blame: blame(&error) }, error.is_permanent() || error.is_transient()))
+            }
+            Err(_) => Err((Failure { words: format!("{server}: no end of it within {:?}", PATIENCE.1), blame: Blame::Trouble }, false)),
+        }
+    }
+
+    /// A mail for each. Those whom the server will never take are left out, if anybody at all has it.
+    async fn bring_each(&self, mail: &[u8], receivers: Vec<Address>, have: &mut Have) -> Result<(), Failure> {
+        let (mut never, mut not_now) = (Vec::new(), None);
+        for receiver in receivers {
+            match self.bring(mail, vec![receiver.clone()]).await {
+                Ok(()) => drop(have.insert(receiver.to_string())),
+                Err((failure, _)) if failure.blame == Blame::Refused => never.push((receiver, failure)),
+                Err((failure, answered)) => {
+                    not_now = Some(failure);
+                    if !answered {
+                        break;
+                    }
+                }
+            }
+        }
+        match (not_now, never.pop()) {
+            (Some(failure), _) => Err(failure),
+            (None, Some((_, failure))) if have.is_empty() => Err(failure),
+            (None, last) => {
+                for (receiver, failure) in never.iter().chain(&last) {
+                    tracing::warn!(%receiver, "a mail is not taken for one of its receivers, the others have it: {}", failure.words);
+                }
+                Ok(())
+            }
+        }
     }
 }
 

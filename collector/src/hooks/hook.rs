@@ -11,6 +11,7 @@ use super::deliver::{Blame, Failure};
 use super::files::{self, Files};
 use super::http::Http;
 use super::parcel::{Parcel, Post};
+use super::receivers::Receivers;
 use super::template::Templates;
 use super::webhook::To;
 use super::{email, exec, opsgenie, pagerduty, slack, teams, text, webhook};
@@ -29,6 +30,7 @@ pub struct Hook {
     kind: HookKind,
     templates: Templates,
     http: Arc<Http>,
+    mails: Receivers,
 }
 
 impl Hook {
@@ -43,7 +45,7 @@ impl Hook {
             HookKind::Email(_) | HookKind::Exec(_) => &None,
         };
         let http = Http::new(ca_file.clone());
-        Arc::new(Self { name: config.name.as_str().into(), kind: config.kind.clone(), templates, http })
+        Arc::new(Self { name: config.name.as_str().into(), kind: config.kind.clone(), templates, http, mails: Receivers::default() })
     }
 
     /// Its name.
@@ -105,7 +107,7 @@ impl Hook {
 
     /// Sends a message; gives the labels by which the hook knows the incident now, if it does.
     pub(super) async fn send(self: &Arc<Self>, message: Message, kept: Option<Labels>, ahead: Duration) -> Result<Option<Labels>, Failure> {
-        let hook = self.clone();
+        let (hook, key) = (self.clone(), message.key.clone());
         // Files are read.
         let work = move || {
             let now = Timestamp::now();
@@ -120,7 +122,12 @@ impl Hook {
                 let (to_files, to) = (to.clone(), to.clone());
                 let access = tokio::task::spawn_blocking(move || access(&to_files)).await.map_err(|error| error.to_string());
                 let access = access.and_then(|access| access).map_err(|words| Failure { words, blame: Blame::Away })?;
-                email::send(&to, access, *mail).await?;
+                let mut have = self.mails.take(&key);
+                let sent = email::send(&to, access, *mail, &mut have).await;
+                if sent.is_err() && !have.is_empty() {
+                    self.mails.keep(key, have);
+                }
+                sent?;
             }
             (Parcel::Run(run), HookKind::Exec(command)) => exec::execute(command, run).await?,
             (Parcel::Mail(_) | Parcel::Run(_), _) => {}

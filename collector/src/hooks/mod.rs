@@ -13,6 +13,7 @@ mod opsgenie;
 mod pagerduty;
 mod parcel;
 mod preview;
+mod receivers;
 mod set;
 mod sign;
 mod slack;

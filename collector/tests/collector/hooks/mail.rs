@@ -205,3 +205,19 @@ async fn what_the_server_says_is_told() {
     let error = exim.send(away, &about("i-1", 1)).await.expect_err("nobody is there");
     assert!(error.contains("smtp://127.0.0.1:9: "), "{error}");
 }
+
+#[tokio::test]
+async fn a_receiver_whom_the_server_does_not_take_keeps_no_other_from_being_told_and_none_is_told_twice() {
+    let Some(exim) = Exim::start().await else { return };
+    let left = exim.kind("nobody@example.org', 'ops@example.org", "");
+    exim.send(&left, &about("i-1", 1)).await.expect("one is told");
+    exim.mails(1).await;
+    let late = Hook::new(&hook(&exim.kind("later@example.org', 'ops@example.org', 'dev@example.org", "")), Templates::default());
+    for _ in 0..3 {
+        late.try_out(&about("i-2", 1)).await.expect_err("one is told later");
+    }
+    exim.send(&exim.kind("ops@example.org", ""), &about("i-3", 1)).await.expect("taken");
+    let of = |mails: &[Value], key: &str| mails.iter().filter(|mail| mail["headers"]["x-nodewhy-key"] == key).count();
+    let mails = until("the last mail", async || Some(exim.mails(4).await).filter(|mails| of(mails, "i-3/1") == 1)).await;
+    assert_eq!((of(&mails, "i-1/1"), of(&mails, "i-2/1")), (1, 2));
+}
