@@ -138,8 +138,13 @@ pub(crate) fn save(
         )?
         .execute(params![number, state, title, telling, micros(incident.opened_at), incident.closed_at.map(micros)])?;
     let mut leave = connection.prepare_cached("UPDATE members SET left_us = ?4 WHERE incident = ?1 AND node = ?2 AND case_id = ?3")?;
-    for key in before.keys().filter(|key| !incident.members.contains_key(*key)) {
-        leave.execute(params![number, key.0, key.1, micros(now)])?;
+    let mut forget =
+        connection.prepare_cached("DELETE FROM members WHERE incident = ?1 AND node = ?2 AND case_id <> ?3 AND left_us IS NOT NULL")?;
+    for (node, case_id) in before.keys().filter(|key| !incident.members.contains_key(*key)) {
+        // That the node was there is kept once: one that comes and goes has another case each time.
+        if leave.execute(params![number, node, case_id, micros(now)])? > 0 {
+            forget.execute(params![number, node, case_id])?;
+        }
     }
     let mut join = connection.prepare_cached(
         "INSERT INTO members (incident, node, case_id, code, severity, opened_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
