@@ -33,7 +33,9 @@ pub use nodes::{NewReport, Node, Refused, Seen, Taken};
 pub use prune::{Keep, Pruned};
 use readers::Readers;
 pub use standing::{OVER_FOR, StandingAlert};
-use writer::{Job, Touches, Typed, Writer};
+pub(crate) use silent::Turn;
+pub(crate) use writer::Touches;
+use writer::{Job, Typed, Writer};
 
 /// Jobs that may wait; senders wait beyond.
 const QUEUE: usize = 1024;
