@@ -57,6 +57,22 @@ struct Letter {
 #[derive(Debug, Serialize)]
 struct Resent {
     resent: u64,
+    over: u64,
+    open_again: u64,
+}
+
+impl Resent {
+    /// What was left out, and why: a line each.
+    fn left_out(&self) -> String {
+        let (of_one, of_many) = ("message is left out", "messages are left out");
+        let line = |many: u64, why: &str| match many {
+            0 => String::new(),
+            1 => format!("1 {of_one}: {why}\n"),
+            many => format!("{many} {of_many}: {why}\n"),
+        };
+        let over = line(self.over, "the hook was told that the incident is over, and nothing would close what would be opened there");
+        over + &line(self.open_again, "it would tell the hook that an incident is over which is open again")
+    }
 }
 
 impl Letter {
@@ -111,15 +127,22 @@ fn text(found: &[Letter], dead: bool, perhaps_more: bool) -> String {
 async fn resend(collector: &mut Collector, key: Option<String>, hook: Option<String>, output: &Output) -> anyhow::Result<u8> {
     let request = pb::ResendMessagesRequest { key: key.clone().unwrap_or_default(), hook: hook.clone().unwrap_or_default() };
     let answer = collector.alerts.resend_messages(request).await;
-    let resent = collector.answer("messages", answer)?.resent;
+    let pb::ResendMessagesResponse { resent, over, open_again } = collector.answer("messages", answer)?;
+    let answer = Resent { resent, over, open_again };
+    let left_out = answer.left_out();
     if let Some(key) = key.filter(|_| resent == 0) {
         let of = hook.map(|hook| format!(" of hook {hook}")).unwrap_or_default();
+        if !left_out.is_empty() {
+            bail!("message {key}{of} is not sent again: {}", left_out.trim_end());
+        }
         bail!("message {key}{of}: none of this key was given up; `kubectl nodewhy alerts list --dead` names those that were");
     }
-    output.answer(&Resent { resent }, |_| match resent {
-        0 => "No message was given up: there is nothing to send again.\n".to_owned(),
+    let sent = match resent {
+        0 if left_out.is_empty() => "No message was given up: there is nothing to send again.\n".to_owned(),
+        0 => "No message is sent again.\n".to_owned(),
         1 => "1 message is sent again; `kubectl nodewhy alerts list` shows it while it waits.\n".to_owned(),
         many => format!("{many} messages are sent again; `kubectl nodewhy alerts list` shows those that wait.\n"),
-    })?;
+    };
+    output.answer(&answer, |_| sent + &left_out)?;
     Ok(0)
 }

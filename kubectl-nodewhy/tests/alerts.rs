@@ -168,6 +168,10 @@ fn messages_that_were_given_up_are_sent_again_one_a_hooks_or_all() {
     let none = run(&server.url, &["alerts", "resend", "inc-9/1", "--hook", "pager"]);
     assert_eq!((none.code, none.stdout.as_str()), (3, ""));
     assert!(none.stderr.contains("inc-9/1 of hook pager") && none.stderr.contains("alerts list --dead"), "{}", none.stderr);
+    let over = run(&server.url, &["alerts", "resend", "inc-4/1"]);
+    assert!(over.code == 3 && over.stderr.contains("inc-4/1 is not sent again") && over.stderr.contains("is over"), "{}", over.stderr);
+    let open = run(&server.url, &["alerts", "resend", "inc-4/2"]);
+    assert!(open.code == 3 && open.stderr.contains("open again"), "{}", open.stderr);
     let well = run(&serve(Fake { well: true }).url, &["alerts", "resend"]);
     assert_eq!(well.code, 0, "{}", well.stderr);
     has(&well, &["nothing to send again"]);

@@ -10,9 +10,9 @@ use nodewhy_diagnosis::model::PresentCause;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::failing;
 use super::look::Look;
 use super::order::most_urgent_first;
+use super::{COLLECTOR, failing, gone};
 use crate::correlate::{Book, CaseKey, Incident, message, title};
 use crate::fleet::Fleet;
 use crate::message::Event;
@@ -29,6 +29,8 @@ pub(crate) struct Engine {
     silences: Silences,
     rates: Rates,
     policy: watch::Receiver<Loaded>,
+    /// What the collector has found about itself, once it has looked.
+    own: Option<Vec<PresentCause>>,
     /// As written down last.
     written: BTreeMap<String, Incident>,
     /// When time alone will change what is to be said of an incident.
@@ -47,6 +49,8 @@ pub(crate) struct News {
     pub(crate) silences: bool,
     /// What the collector finds about itself, if it has looked.
     pub(crate) own: Option<Vec<PresentCause>>,
+    /// No hooks but these have been there for long.
+    pub(crate) hooks: Option<Arc<[Arc<str>]>>,
 }
 
 impl Engine {
@@ -75,13 +79,21 @@ impl Engine {
             rates.remember(told.0, told.1.at);
         }
         let book = Book::new(incidents, last);
-        Ok(Self { fleet, book, silences, rates, policy, written, wakes, correlate_at: Some(Timestamp::MIN), next })
+        Ok(Self { fleet, book, silences, rates, policy, own: None, written, wakes, correlate_at: Some(Timestamp::MIN), next })
     }
 
     /// After a transaction that failed: what the store says.
     pub(crate) fn reload(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-        *self = Self::load(connection, self.policy.clone(), self.next.clone(), now)?;
+        let own = self.own.clone();
+        *self = Self { own, ..Self::load(connection, self.policy.clone(), self.next.clone(), now)? };
         Ok(())
+    }
+
+    /// Takes in what no store can be asked for, even if no step can be made now.
+    pub(crate) fn note(&mut self, news: &News) {
+        if let Some(own) = &news.own {
+            self.own = Some(own.clone());
+        }
     }
 
     /// Whether a step has to be made although no node changed.
@@ -95,9 +107,14 @@ impl Engine {
 
     /// This changed, or the time has come.
     pub(crate) fn step(&mut self, connection: &Connection, news: &News, now: Timestamp) -> rusqlite::Result<()> {
-        let News { nodes, silences, own } = news;
+        self.note(news);
+        let News { nodes, silences, own, hooks } = news;
         let first = self.correlate_at == Some(Timestamp::MIN);
-        let all = if first { kept::node_names(connection)? } else { BTreeSet::new() };
+        let mut all = if first { kept::node_names(connection)? } else { BTreeSet::new() };
+        if self.own.is_some() {
+            // The store was read again, and the collector knows better what it has found about itself.
+            all.remove(COLLECTOR);
+        }
         for name in nodes {
             match kept::node(connection, name)? {
                 Some(node) => self.fleet.set(name.clone(), node),
@@ -115,9 +132,13 @@ impl Engine {
         let flap = self.policy.borrow().policy.flap;
         self.correlate_at = self.book.correlate(&self.fleet, if first { &all } else { nodes }, &mut ending, flap, now);
         failed.map_or(Ok(()), Err)?;
-        if let Some(own) = own {
+        if let Some(own) = if first { &self.own } else { own } {
             let look_at = self.book.own(own, flap, now);
             self.correlate_at = self.correlate_at.into_iter().chain(look_at).min();
+            gone::word_endings(&mut self.book, &self.policy.borrow().policy, now);
+        }
+        if let Some(hooks) = hooks {
+            gone::forget(&mut self.book, hooks, &self.policy.borrow().policy);
         }
         if *silences {
             self.silences = Silences::new(kept::silences(connection, now)?);
@@ -155,7 +176,7 @@ impl Engine {
         let mut told = one.told.clone();
         let say = tell(&policy, &self.silences, &mut self.rates, &standing, &mut told, now);
         // A hook that takes nothing need not be told so.
-        let about = failing::hook_of(&one.first.1);
+        let about = failing::about_hook(one);
         let sayings: Vec<_> = say.messages.iter().filter(|said| Some(&*said.hook) != about).collect();
         if !sayings.is_empty() {
             let scene = look.scene(one, &standing);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use nodewhy_diagnosis::model::{Evidence, Layer, PresentCause, Remedy, Severity};
 
+use crate::correlate::Incident;
 use crate::hooks::{HookCounts, HookState};
+use crate::message::Kind;
 use crate::store::Store;
 
 /// The code of the finding.
@@ -43,7 +45,12 @@ impl Failing {
     }
 }
 
-/// The hook that a finding is about.
+/// The hook that an incident is about. Only what the collector found itself is about one, whatever an agent calls its cases.
+pub(crate) fn about_hook(incident: &Incident) -> Option<&str> {
+    (incident.kind == Kind::Collector).then(|| hook_of(&incident.first.1))?
+}
+
+/// The hook that a finding of the collector is about.
 pub(crate) fn hook_of(cause: &PresentCause) -> Option<&str> {
     cause.case_id.strip_prefix(CODE)?.strip_prefix('/')?.rsplit_once('/').map(|(hook, _)| hook)
 }
@@ -83,7 +90,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::message::{Kind, Message};
+    use crate::message::Message;
     use crate::policy::{Loaded, Policy};
     use crate::store::{Letter, Which};
 
@@ -146,5 +153,46 @@ mod tests {
         let mut told = told(&store).await;
         told.sort();
         assert_eq!(told, ["a opened", "b opened"]);
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_was_taken_out_of_the_policy_does_not_take_messages_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, policy) = store(dir.path());
+        let (states, since) = (["a", "b"].map(|name| HookState::new(name.into(), "webhook")), Timestamp::now());
+        let mut failing = Failing::default();
+        states[0].failed("connection refused", false, since);
+        failing.look(&store, &states, since + PATIENCE).await;
+        let text = "hooks: [{name: b, webhook: {url: 'http://h/b'}}]\n";
+        let without = Policy::parse(Path::new("alerts.yaml"), text).expect("good").into();
+        policy.send_replace(Loaded { policy: without, problem: None, since });
+        failing.look(&store, &states[1..], since + PATIENCE).await;
+        assert_eq!(told(&store).await, ["b opened", "b resolved"]);
+        let letters = store.letters(Which::default(), false, 10).await.expect("read");
+        assert!(letters[1].message.contains("the hook a is not in the alert policy any more"), "{}", letters[1].message);
+    }
+
+    #[tokio::test]
+    async fn what_was_found_stands_when_the_store_had_to_be_read_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, _policy) = store(dir.path());
+        let (states, since) = (["a", "b"].map(|name| HookState::new(name.into(), "webhook")), Timestamp::now());
+        let mut failing = Failing::default();
+        states[0].failed("connection refused", false, since);
+        failing.look(&store, &states, since + PATIENCE).await;
+        store.write(crate::store::Touches::Nothing, crate::store::tests::cannot_be_committed).await.expect_err("not committed");
+        store.alert_step().await.expect("a step");
+        failing.look(&store, &states, since + PATIENCE * 2).await;
+        assert_eq!(told(&store).await, ["b opened"]);
+        assert_eq!(store.incidents(true, None, 10).await.expect("read").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_case_that_an_agent_calls_like_a_finding_is_told_to_all() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, _policy) = store(dir.path());
+        crate::store::tests::open(&store, "worker-1", "hook-failing/b/1").await;
+        let letters = store.letters(Which::default(), false, 10).await.expect("read");
+        assert_eq!(letters.iter().map(|letter| &*letter.hook).collect::<Vec<_>>(), ["a", "b"]);
     }
 }

@@ -4,10 +4,11 @@
 mod clock;
 mod engine;
 mod failing;
+mod gone;
 mod look;
 mod order;
 mod run;
 
 pub(crate) use engine::{Engine, News};
-pub(crate) use failing::{COLLECTOR, hook_of};
+pub(crate) use failing::{COLLECTOR, about_hook, hook_of};
 pub use run::{Alerts, Board};

@@ -19,7 +19,8 @@ use crate::store::{Letter, OVER_FOR, StandingAlert, Store};
 pub struct Timing {
     /// First and longest pause while a hook is away or has trouble.
     pub back_off: (Duration, Duration),
-    /// First and longest pause before a message that the hook refused (4xx) is tried again; others are not held up by it.
+    /// First and longest pause before a message that the hook refused (4xx) is tried again; others are not held up by it. The store takes
+    /// none for longer than a quarter of an hour.
     pub refused: (Duration, Duration),
     /// A message that a hook has refused for so long is given up.
     pub give_up: SignedDuration,
@@ -82,16 +83,18 @@ pub struct Deliverer {
     state: Arc<HookState>,
     store: Store,
     timing: Timing,
+    /// The message that the hook has taken last, while that is not written down: it is not sent again.
+    taken: Option<(i64, Option<StandingAlert>)>,
 }
 
 impl Deliverer {
     /// A deliverer for a hook.
     pub fn new(hook: Arc<Hook>, state: Arc<HookState>, store: Store, timing: Timing) -> Self {
-        Self { hook, state, store, timing }
+        Self { hook, state, store, timing, taken: None }
     }
 
     /// Delivers what is in the outbox until the task is dropped.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut grew = self.store.outbox();
         let mut pause = self.timing.back_off.0;
         // At once: an Alertmanager may have forgotten while the collector was away.
@@ -131,7 +134,7 @@ impl Deliverer {
     /// Until there is a reason to look again. False: the store has ended.
     async fn rest(&self, grew: &mut watch::Receiver<i64>, again_at: Instant) -> bool {
         self.look().await;
-        let due = self.store.next_letter_at(self.hook.name().clone()).await.ok().flatten();
+        let due = self.store.next_letter_at(self.hook.name().clone(), Timestamp::now()).await.ok().flatten();
         let wait = due.map(|at| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO));
         let due_at = wait.map_or(Instant::now() + self.timing.again, |wait| Instant::now() + wait + Duration::from_millis(1));
         let until = if self.hook.forgets() { due_at.min(again_at) } else { due_at };
@@ -147,7 +150,10 @@ impl Deliverer {
         }
     }
 
-    async fn deliver_next(&self) -> Next {
+    async fn deliver_next(&mut self) -> Next {
+        if self.taken.is_some() {
+            return self.write_down().await;
+        }
         let now = Timestamp::now();
         let letter = match self.store.due_letter(self.hook.name().clone(), now).await {
             Ok(Some(letter)) => letter,
@@ -160,11 +166,22 @@ impl Deliverer {
                     tracing::info!(hook = %self.hook.name(), "the hook answers again");
                 }
                 self.state.delivered(now);
-                let done = self.store.letter_taken(letter.id, standing).await;
-                done.map_or_else(|error| self.away(&error.to_string()), |()| Next::Answered)
+                self.taken = Some((letter.id, standing));
+                self.write_down().await
             }
             Err(failure) => self.not_taken(&letter, failure, now).await,
         }
+    }
+
+    /// That the hook has taken a message.
+    async fn write_down(&mut self) -> Next {
+        let Some((id, standing)) = self.taken.clone() else { return Next::Answered };
+        if let Err(error) = self.store.letter_taken(id, standing).await {
+            return self.away(&format!("it took a message, and that cannot be written down, so the next one is not sent yet: {error}"));
+        }
+        self.taken = None;
+        self.state.answered();
+        Next::Answered
     }
 
     async fn send(&self, letter: &Letter) -> Result<Option<StandingAlert>, Failure> {
@@ -236,7 +253,10 @@ impl Deliverer {
         let now = Timestamp::now();
         let after = now.checked_sub(OVER_FOR).unwrap_or(now);
         let standing = match self.store.standing_alerts(self.hook.name().clone(), after).await {
-            Ok(standing) if standing.is_empty() => return Next::Nothing,
+            Ok(standing) if standing.is_empty() => {
+                self.state.unconfirmed(false);
+                return Next::Nothing;
+            }
             Ok(standing) => standing,
             Err(error) => return self.away(&error.to_string()),
         };
@@ -251,6 +271,7 @@ impl Deliverer {
                 Err(Failure { words, blame }) => {
                     let asked = if let Blame::Limited(Some(asked)) = blame { asked } else { Duration::ZERO };
                     self.complain(&words, false, now);
+                    self.state.unconfirmed(true);
                     return Next::Away(asked);
                 }
             }

@@ -67,9 +67,4 @@ impl Deliveries {
     pub fn states(&self) -> Vec<Arc<HookState>> {
         self.running.values().map(|running| running.state.clone()).collect()
     }
-
-    /// Names of the hooks.
-    pub fn names(&self) -> Arc<[Arc<str>]> {
-        self.running.keys().cloned().collect()
-    }
 }

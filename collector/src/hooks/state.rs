@@ -25,6 +25,8 @@ pub struct HookCounts {
     pub last_error: Option<String>,
     /// Since when nothing has been taken though something was to be delivered; none while all is well.
     pub failing_since: Option<Timestamp>,
+    /// What is open could not be told again to one that forgets: it fails though nothing new waits for it.
+    pub unconfirmed: bool,
 }
 
 /// Shared by a hook's deliverer and those who look.
@@ -53,6 +55,7 @@ impl HookState {
         counts.delivered += 1;
         counts.waiting = counts.waiting.saturating_sub(1);
         counts.delivered_at = Some(now);
+        counts.unconfirmed = false;
         counts.failing_since = None;
     }
 
@@ -69,7 +72,14 @@ impl HookState {
 
     /// The hook was reached, with nothing to deliver. True if it was failing.
     pub(super) fn answered(&self) -> bool {
-        self.lock().failing_since.take().is_some()
+        let mut counts = self.lock();
+        counts.unconfirmed = false;
+        counts.failing_since.take().is_some()
+    }
+
+    /// Whether open alerts wait to be told again.
+    pub(super) fn unconfirmed(&self, unconfirmed: bool) {
+        self.lock().unconfirmed = unconfirmed;
     }
 
     pub(crate) fn died(&self, many: u64) {
@@ -80,7 +90,7 @@ impl HookState {
         let mut counts = self.lock();
         (counts.waiting, counts.oldest) = (waiting, oldest);
         // Nothing to deliver: nothing fails.
-        if waiting == 0 {
+        if waiting == 0 && !counts.unconfirmed {
             counts.failing_since = None;
         }
     }

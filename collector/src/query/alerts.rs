@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{Query, failed, size};
-use crate::alerts::{Board, hook_of};
+use crate::alerts::{Board, about_hook};
 use crate::message::Message;
 use crate::policy::{Loaded, Match, Silence, matching::word, parse_matchers};
 use crate::server::Scope;
-use crate::store::{Letter, StoredIncident, Which};
+use crate::store::{Letter, Resent, StoredIncident, Which};
 
 /// Incidents, or messages, on a page: if not said, and at most.
 const PAGE: (u32, u32) = (100, 1000);
@@ -144,8 +144,8 @@ impl AlertService for Alerts {
         self.allow(&request)?;
         let pb::ResendMessagesRequest { key, hook } = request.into_inner();
         let which = Which { hook: given(hook), key: given(key) };
-        let resent = self.query.store.resend_letters(which, Timestamp::now()).await.map_err(failed)?;
-        Ok(Response::new(pb::ResendMessagesResponse { resent: resent as u64 }))
+        let Resent { resent, over, open_again } = self.query.store.resend_letters(which).await.map_err(failed)?;
+        Ok(Response::new(pb::ResendMessagesResponse { resent: resent as u64, over: over as u64, open_again: open_again as u64 }))
     }
 }
 
@@ -158,8 +158,8 @@ fn incident(one: StoredIncident) -> pb::Incident {
     let nodes = if incident.members.is_empty() { incident.ever.iter().collect() } else { incident.nodes() };
     let nodes = nodes.into_iter().map(ToString::to_string).collect();
     // A hook that takes nothing is not told so.
-    let about = hook_of(&incident.first.1);
-    let told = incident.told.iter().filter(|(hook, _)| Some(&***hook) != about).map(|(hook, told)| pb::Told {
+    let about = about_hook(&incident).map(str::to_owned);
+    let told = incident.told.iter().filter(|(hook, _)| Some(&***hook) != about.as_deref()).map(|(hook, told)| pb::Told {
         hook: hook.to_string(),
         event: told.event.word().to_owned(),
         at: Some(time_to_wire(told.at)),

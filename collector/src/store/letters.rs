@@ -2,6 +2,7 @@
 //! which is kept and can be sent again.
 
 mod bounds;
+mod resend;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError, Touches, micros, time};
 use crate::message::Message;
+pub use bounds::Others;
+pub use resend::Resent;
 
 /// Messages that may wait for one hook. Beyond it the oldest become dead letters.
 pub const MAX_LETTERS: u32 = 10_000;
@@ -18,6 +21,9 @@ pub const MAX_LETTERS: u32 = 10_000;
 pub const MAX_DEAD: u32 = 10_000;
 /// How long dead letters are kept.
 pub const DEAD_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// No pause before the next try is as long: what is due later was put off by a clock that has been set back since.
+const LONGER_THAN_ANY_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 
 /// A message that waits for a hook, or was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +42,7 @@ pub struct Letter {
     pub attempts: u32,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it is tried next.
+    /// When it is tried next; long ago if it has not been tried.
     pub due_at: Timestamp,
     /// What the hook said last.
     pub error: Option<String>,
@@ -103,7 +109,7 @@ pub fn push(connection: &Connection, hook: &str, message: &Message) -> rusqlite:
     let text = serde_json::to_string(message).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     connection
         .prepare_cached(
-            "INSERT INTO letters (hook, key, incident, number, message, created_us, due_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+            "INSERT INTO letters (hook, key, incident, number, message, created_us, due_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
         )?
         .execute(params![hook, message.key, message.incident, message.number, text, micros(message.at)])?;
     Ok(())
@@ -127,10 +133,10 @@ impl Store {
     pub async fn due_letter(&self, hook: Arc<str>, now: Timestamp) -> Result<Option<Letter>, StoreError> {
         self.read(move |connection| {
             let mut select = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM letters AS o WHERE hook = ?1 AND dead_us IS NULL AND due_us <= ?2 AND {FIRST}
+                "SELECT {COLUMNS} FROM letters AS o WHERE hook = ?1 AND dead_us IS NULL AND (due_us <= ?2 OR due_us > ?3) AND {FIRST}
                  ORDER BY attempts > 0, due_us, id LIMIT 1"
             ))?;
-            select.query_row(params![hook, micros(now)], letter).optional()
+            select.query_row(params![hook, micros(now), put_off(now)], letter).optional()
         })
         .await
     }
@@ -139,11 +145,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn next_letter_at(&self, hook: Arc<str>) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn next_letter_at(&self, hook: Arc<str>, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         self.read(move |connection| {
-            let mut select = connection
-                .prepare_cached(&format!("SELECT min(due_us) FROM letters AS o WHERE hook = ?1 AND dead_us IS NULL AND {FIRST}"))?;
-            Ok(select.query_row([hook], |row| row.get::<_, Option<i64>>(0))?.map(time))
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT min(CASE WHEN due_us > ?2 THEN 0 ELSE due_us END) FROM letters AS o WHERE hook = ?1 AND dead_us IS NULL AND {FIRST}"
+            ))?;
+            Ok(select.query_row(params![hook, put_off(now)], |row| row.get::<_, Option<i64>>(0))?.map(time))
         })
         .await
     }
@@ -192,28 +199,6 @@ impl Store {
         .await
     }
 
-    /// Brings dead letters back; gives how many. They are sent at once, and as new ones.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn resend_letters(&self, which: Which, now: Timestamp) -> Result<usize, StoreError> {
-        self.write(Touches::Nothing, move |connection| {
-            // New numbers: those who wait for messages hear of it.
-            let back = connection.execute(
-                "INSERT INTO letters (hook, key, incident, number, message, created_us, due_us)
-                 SELECT hook, key, incident, number, message, created_us, ?3 FROM letters
-                 WHERE dead_us IS NOT NULL AND hook = coalesce(?1, hook) AND key = coalesce(?2, key) ORDER BY id",
-                params![which.hook, which.key, micros(now)],
-            )?;
-            connection.execute(
-                "DELETE FROM letters WHERE dead_us IS NOT NULL AND hook = coalesce(?1, hook) AND key = coalesce(?2, key)",
-                params![which.hook, which.key],
-            )?;
-            Ok(back)
-        })
-        .await
-    }
-
     /// Letters that wait, or dead ones (the newest first).
     ///
     /// # Errors
@@ -248,6 +233,11 @@ impl Store {
         })
         .await
     }
+}
+
+/// What is due after this was put off by another clock.
+fn put_off(now: Timestamp) -> i64 {
+    micros(now.checked_add(LONGER_THAN_ANY_PAUSE).unwrap_or(Timestamp::MAX))
 }
 
 /// An alert whose end was given up is not told as open again and again.

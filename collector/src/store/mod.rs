@@ -11,6 +11,8 @@ mod readers;
 mod schema;
 mod silent;
 mod standing;
+#[cfg(test)]
+pub(crate) mod tests;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -28,12 +30,12 @@ pub(crate) use cases::decode_cause;
 pub use cases::{CasePage, StoredCase, StoredEvent};
 pub use counts::Counts;
 pub use incidents::StoredIncident;
-pub use letters::{Backlog, DEAD_FOR, Letter, MAX_DEAD, MAX_LETTERS, Which, push};
+pub use letters::{Backlog, DEAD_FOR, Letter, MAX_DEAD, MAX_LETTERS, Others, Resent, Which, push};
 pub use nodes::{NewReport, Node, Refused, Seen, Taken};
 pub use prune::{Keep, Pruned};
 use readers::Readers;
-pub use standing::{OVER_FOR, StandingAlert};
 pub(crate) use silent::Turn;
+pub use standing::{OVER_FOR, StandingAlert};
 pub(crate) use writer::Touches;
 use writer::{Job, Typed, Writer};
 
@@ -107,7 +109,7 @@ impl Store {
         let (ending, ended) = oneshot::channel();
         let (next, alerts_due) = watch::channel(None);
         let engine = Engine::load(&connection, policy, next, Timestamp::now()).map_err(|error| failed(schema::explain(&error)))?;
-        let writer = Writer { connection, engine, changes: changes.clone(), outbox: grew };
+        let writer = Writer { connection, engine, stale: false, changes: changes.clone(), outbox: grew };
         let work = move || {
             writer.run(queue);
             // Only now may another collector have the directory.

@@ -32,7 +32,9 @@ impl StandingAlert {
     pub(super) fn keep(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO standing (hook, incident, number, labels, message, resolved_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                // A message that was brought back says nothing of what came after it.
+                "INSERT INTO standing (hook, incident, number, labels, message, resolved_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (hook, incident) DO UPDATE SET number = ?3, labels = ?4, message = ?5, resolved_us = ?6 WHERE number <= ?3",
             )?
             .execute(params![self.hook, self.incident, self.number, self.labels, self.message, self.resolved_at.map(micros)])
             .map(drop)
@@ -79,12 +81,13 @@ impl Store {
     }
 }
 
-/// Forgets what has been over for long, and what hooks were told that are not configured any more.
-pub(super) fn tidy(connection: &Connection, known: &str, now: Timestamp) -> rusqlite::Result<()> {
-    connection
-        .execute(
-            "DELETE FROM standing WHERE resolved_us < ?1 OR hook NOT IN (SELECT value FROM json_each(?2))",
-            params![micros(now.checked_sub(OVER_FOR).unwrap_or(Timestamp::MIN)), known],
-        )
-        .map(drop)
+/// Forgets what has been over for long.
+pub(super) fn tidy(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    let before = micros(now.checked_sub(OVER_FOR).unwrap_or(Timestamp::MIN));
+    connection.execute("DELETE FROM standing WHERE resolved_us < ?1", [before]).map(drop)
+}
+
+/// Forgets what all hooks but these were told: `known` is a list of names, JSON.
+pub(super) fn forget_others(connection: &Connection, known: &str) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM standing WHERE hook NOT IN (SELECT value FROM json_each(?1))", [known]).map(drop)
 }

@@ -32,6 +32,8 @@ pub(crate) enum Touches {
     Silences,
     /// What the collector finds about itself: this and nothing else.
     Own(Vec<PresentCause>),
+    /// No hooks but these have been there for long.
+    Hooks(Arc<[Arc<str>]>),
 }
 
 impl Touches {
@@ -82,6 +84,8 @@ where
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) engine: Engine,
+    /// The engine believes what was not committed: it has to read the store again before it says anything.
+    pub(super) stale: bool,
     pub(super) changes: broadcast::Sender<Arc<str>>,
     pub(super) outbox: watch::Sender<i64>,
 }
@@ -101,7 +105,8 @@ impl Writer {
                 Ok(()) => self.tell(&batch),
                 Err(error) => {
                     tracing::error!(jobs = batch.len(), "nothing of a batch could be committed: {error}");
-                    self.reload();
+                    // What was committed last is what is.
+                    self.reload(Timestamp::now());
                 }
             }
             // First the world, then whoever asked: an answer means that the change can be seen.
@@ -134,28 +139,40 @@ impl Writer {
                 Touches::Nodes(names) => news.nodes.extend(names.iter().cloned()),
                 Touches::Silences => news.silences = true,
                 Touches::Own(causes) => news.own = Some(causes.clone()),
+                Touches::Hooks(hooks) => news.hooks = Some(hooks.clone()),
                 Touches::Nothing => {}
             }
         }
-        let now = Timestamp::now();
-        if news != News::default() || self.engine.is_due(now) {
-            connection.execute_batch("SAVEPOINT alerts")?;
-            if let Err(error) = self.engine.step(connection, &news, now) {
-                // What agents say is kept all the same.
-                tracing::error!("what is to be told could not be written down, tried again: {error}");
-                connection.execute_batch("ROLLBACK TO alerts")?;
-                self.engine.reload(connection, now)?;
-            }
-            connection.execute_batch("RELEASE alerts")?;
-        }
-        connection.execute_batch("COMMIT")
+        self.alerts(&news, Timestamp::now())?;
+        self.connection.execute_batch("COMMIT")
     }
 
-    /// What was committed last is what is.
-    fn reload(&mut self) {
-        if let Err(error) = self.engine.reload(&self.connection, Timestamp::now()) {
-            tracing::error!("what hooks were told cannot be read again: {error}");
+    /// Says what the changes mean to hooks. Whatever becomes of it, what agents say is kept.
+    fn alerts(&mut self, news: &News, now: Timestamp) -> rusqlite::Result<()> {
+        self.engine.note(news);
+        if self.stale && !self.reload(now) {
+            return Ok(());
         }
+        if *news == News::default() && !self.engine.is_due(now) {
+            return Ok(());
+        }
+        self.connection.execute_batch("SAVEPOINT alerts")?;
+        if let Err(error) = self.engine.step(&self.connection, news, now) {
+            tracing::error!("what is to be told could not be written down, tried again: {error}");
+            self.connection.execute_batch("ROLLBACK TO alerts")?;
+            self.reload(now);
+        }
+        self.connection.execute_batch("RELEASE alerts")
+    }
+
+    /// Lets the engine read the store again; gives whether it could. If not it is tried again with the next transaction.
+    fn reload(&mut self, now: Timestamp) -> bool {
+        let read = self.engine.reload(&self.connection, now);
+        self.stale = read.is_err();
+        if let Err(error) = read {
+            tracing::error!("what hooks were told cannot be read again, nobody is told anything until it can: {error}");
+        }
+        !self.stale
     }
 
     fn tell(&self, batch: &[Box<dyn Job>]) {

@@ -215,3 +215,21 @@ async fn a_hook_can_be_tried_out() {
     assert_eq!(unknown.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("there are: ops"), "{unknown:?}");
 }
+
+#[tokio::test]
+async fn what_waits_outlives_a_restart_with_a_policy_that_cannot_be_read() {
+    let hook = Hook::default();
+    let address = hook.start().await;
+    hook.answer(|_| 503);
+    let good = webhooks(&[("ops", address)]);
+    let mut collector = Collector::start_telling(&good);
+    let mut agent = Agent::attach(collector.channel().await, hello("worker-1")).await.expect("welcome");
+    agent.report(opens("worker-1", 1, "swap-enabled")).await;
+    until("an attempt was made", async || (hook.refused() > 0).then_some(())).await;
+    collector.kill();
+    write(collector.dir.path(), "alerts.yaml", "hooks: [\n");
+    collector.restart();
+    hook.answer(|_| 200);
+    write(collector.dir.path(), "alerts.yaml", &good);
+    assert_eq!(hook.told(1).await, ["opened swap-enabled"]);
+}

@@ -144,6 +144,8 @@ impl AlertService for Fake {
             ("inc-3/1", "" | "pager") | ("", "pager") => 1,
             _ => 0,
         };
-        Ok(Response::new(ResendMessagesResponse { resent }))
+        // Of one an incident is over, of another it is open again.
+        let (over, open_again) = (u64::from(key == "inc-4/1"), u64::from(key == "inc-4/2"));
+        Ok(Response::new(ResendMessagesResponse { resent, over, open_again }))
     }
 }

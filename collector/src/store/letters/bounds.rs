@@ -8,16 +8,33 @@ use rusqlite::{Connection, params};
 use super::super::{Store, StoreError, Touches, micros, standing};
 use super::{DEAD_FOR, MAX_DEAD, MAX_LETTERS, forget_ends};
 
+/// What is known of hooks that are not among those that are configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Nothing: no policy that can be used was read yet. What waits for them is kept.
+    Unknown,
+    /// The policy in force has them no more: what waits for them is given up.
+    Gone,
+    /// It has not had them for long: nobody will ever tell them how an incident ended.
+    Forgotten,
+}
+
 impl Store {
     /// Keeps the outbox within its bounds: what waits for hooks that are not configured any more, and what is over [`MAX_LETTERS`] of the
     /// others, becomes dead letters; dead ones that are too old or too many go. Gives how many died, hook by hook, and how many went.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn tidy_letters(&self, hooks: Arc<[Arc<str>]>, now: Timestamp) -> Result<(Vec<(String, u64)>, usize), StoreError> {
-        self.write(Touches::Nothing, move |connection| {
+    pub async fn tidy_letters(
+        &self,
+        hooks: Arc<[Arc<str>]>,
+        others: Others,
+        now: Timestamp,
+    ) -> Result<(Vec<(String, u64)>, usize), StoreError> {
+        let touches = if others == Others::Forgotten { Touches::Hooks(hooks.clone()) } else { Touches::Nothing };
+        self.write(touches, move |connection| {
             let known = serde_json::to_string(&*hooks.iter().map(|hook| &**hook).collect::<Vec<_>>()).unwrap_or_default();
-            let mut died = unknown(connection, &known, now)?;
+            let mut died = if others == Others::Unknown { Vec::new() } else { unknown(connection, &known, now)? };
             for hook in hooks.iter() {
                 let many = connection.execute(
                     "UPDATE letters SET dead_us = ?3, error = ?4 WHERE hook = ?1 AND dead_us IS NULL AND id <=
@@ -35,7 +52,10 @@ impl Store {
                 params![before, MAX_DEAD],
             )?;
             forget_ends(connection)?;
-            standing::tidy(connection, &known, now)?;
+            standing::tidy(connection, now)?;
+            if others == Others::Forgotten {
+                standing::forget_others(connection, &known)?;
+            }
             Ok((died, gone))
         })
         .await

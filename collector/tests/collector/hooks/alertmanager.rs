@@ -114,3 +114,20 @@ async fn what_is_open_is_told_again_and_an_end_that_was_given_up_is_not_told_as_
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_alertmanager_that_is_away_fails_although_nothing_new_waits_for_it() {
+    let mut room = Room::new(QUICK);
+    let receiver = Receiver::start().await;
+    room.set(&[("am", &kind(&receiver.url()))]);
+    room.tell("am", &[about("i-1", 1)]).await;
+    until("it is taken", async || (room.counts("am").delivered == 1).then_some(())).await;
+    receiver.answer(|_| status(503));
+    let since = until("it fails", async || room.counts("am").failing_since).await;
+    let failed = room.counts("am").failed;
+    until("open alerts were tried again and again", async || (room.counts("am").failed > failed + 3).then_some(())).await;
+    let counts = room.counts("am");
+    assert_eq!((counts.failing_since, counts.waiting), (Some(since), 0));
+    receiver.answer(|_| status(200));
+    until("all is well", async || room.counts("am").failing_since.is_none().then_some(())).await;
+}

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use nodewhy_collector::hooks::template::Templates;
 use nodewhy_collector::hooks::{Deliveries, Timing};
 use nodewhy_collector::message::Message;
-use nodewhy_collector::store::{MAX_LETTERS, Store, Which};
+use nodewhy_collector::store::{MAX_LETTERS, Others, Resent, Store, Which};
 use tempfile::TempDir;
 
 use super::messages::{about, end_of};
@@ -97,7 +97,7 @@ async fn a_refused_message_becomes_a_dead_letter_and_is_brought_back() {
     assert_eq!((counts.dead, counts.delivered), (1, 2));
     receiver.answer(|_| status(200));
     let which = Which { hook: Some("ops".to_owned()), key: Some("a/1".to_owned()) };
-    assert_eq!(room.store.resend_letters(which, Timestamp::now()).await, Ok(1));
+    assert_eq!(room.store.resend_letters(which).await, Ok(Resent { resent: 1, ..Resent::default() }));
     assert_eq!(receiver.keys(3).await[2], "a/1");
     until("nothing is dead", async || room.dead().await.is_empty().then_some(())).await;
 }
@@ -156,8 +156,10 @@ async fn a_hook_that_changes_is_called_anew_and_one_that_went_is_called_no_more(
     assert_eq!(new.keys(1).await, ["a/1"]);
     assert!(room.counts("ops").failed > 0, "what was counted goes on");
     room.tell("gone", &[about("b", 1)]).await;
-    let (died, gone) = room.store.tidy_letters(room.deliveries.names(), Timestamp::now()).await.expect("tidied");
-    assert_eq!((died, gone), (vec![("gone".to_owned(), 1)], 0));
+    let hooks: Arc<[Arc<str>]> = ["ops".into()].into();
+    let tidy = async |others| room.store.tidy_letters(hooks.clone(), others, Timestamp::now()).await.expect("tidied");
+    assert_eq!(tidy(Others::Unknown).await, (Vec::new(), 0), "without a policy nobody knows");
+    assert_eq!(tidy(Others::Gone).await, (vec![("gone".to_owned(), 1)], 0));
     assert_eq!(room.dead().await, [("b/1".to_owned(), "the hook is not configured any more".to_owned())]);
 }
 
@@ -167,7 +169,7 @@ async fn what_is_too_much_is_dead_and_counted_the_oldest_first() {
     let many: Vec<Message> = (0..MAX_LETTERS + 3).map(|n| about(&format!("i{n}"), 1)).collect();
     room.tell("ops", &many).await;
     let hooks: Arc<[Arc<str>]> = ["ops".into()].into();
-    let (died, _) = room.store.tidy_letters(hooks.clone(), Timestamp::now()).await.expect("tidied");
+    let (died, _) = room.store.tidy_letters(hooks.clone(), Others::Gone, Timestamp::now()).await.expect("tidied");
     assert_eq!(died, [("ops".to_owned(), 3)]);
     let mut keys: Vec<String> = room.dead().await.into_iter().map(|(key, _)| key).collect();
     keys.sort();
@@ -175,7 +177,7 @@ async fn what_is_too_much_is_dead_and_counted_the_oldest_first() {
     let backlog = room.store.letter_backlog().await.expect("read").remove(0);
     assert_eq!((backlog.waiting, backlog.dead), (u64::from(MAX_LETTERS), 3));
     let later = Timestamp::now().checked_add(SignedDuration::from_hours(31 * 24)).expect("a time");
-    assert_eq!(room.store.tidy_letters(hooks, later).await, Ok((Vec::new(), 3)), "dead letters are kept for a month");
+    assert_eq!(room.store.tidy_letters(hooks, Others::Gone, later).await, Ok((Vec::new(), 3)), "dead letters are kept for a month");
 }
 
 #[tokio::test]
@@ -196,4 +198,24 @@ async fn a_secret_that_is_missing_is_told_and_taken_once_it_is_there() {
     assert!(!error.contains("secret"), "{error}");
     receiver.answer(|_| Answer { body: "ok", ..status(200) });
     until("both are delivered", async || (room.counts("chat").delivered == 2).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_a_hook_took_is_not_sent_again_while_that_cannot_be_written_down() {
+    let mut room = Room::new(QUICK);
+    let receiver = Receiver::start().await;
+    let disk = rusqlite::Connection::open(room.path().join("nodewhy.db")).expect("opened");
+    disk.execute_batch("CREATE TRIGGER full BEFORE DELETE ON letters BEGIN SELECT RAISE(ABORT, 'the disk is full'); END").expect("made");
+    room.set(&[("ops", &webhook(&receiver))]);
+    room.tell("ops", &[about("a", 1), about("b", 1)]).await;
+    let failing = async || Some(room.counts("ops")).filter(|counts| counts.failed >= 4);
+    let counts = until("it was tried again and again", failing).await;
+    let words = counts.last_error.expect("told");
+    assert!(words.contains("cannot be written down") && words.contains("the disk is full"), "{words}");
+    assert_eq!(receiver.all().len(), 1);
+    disk.execute_batch("DROP TRIGGER full").expect("dropped");
+    until("all is written down", async || (room.store.letters(Which::default(), false, 10).await.expect("read").is_empty()).then_some(()))
+        .await;
+    assert_eq!(receiver.keys(2).await, ["a/1", "b/1"]);
+    assert_eq!(room.counts("ops").failing_since, None);
 }
