@@ -17,7 +17,7 @@ use crate::table::table;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   kubectl nodewhy incidents                   what is wrong now, the newest first
-  kubectl nodewhy incidents inc-12            all about one: what its nodes share, proof, fix, who was told
+  kubectl nodewhy incidents inc-7f3a-12       all about one: what its nodes share, proof, fix, who was told
   kubectl nodewhy incidents --all -o json     also what is over, for scripts
 
 Exit codes: 0 answered, 3 no answer or no such incident, 64 wrong call.")]

@@ -30,7 +30,7 @@ pub(crate) enum AlertsCommand {
     },
     /// Send messages that were given up again: one, all of a hook, or all.
     #[command(after_help = "Examples:
-  kubectl nodewhy alerts resend inc-12/1 --hook pager
+  kubectl nodewhy alerts resend inc-7f3a-12/1 --hook pager
   kubectl nodewhy alerts resend                    all that were given up")]
     Resend {
         /// Which: `alerts list --dead` names it. Left out: all.

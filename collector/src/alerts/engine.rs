@@ -62,7 +62,7 @@ impl Engine {
         now: Timestamp,
     ) -> rusqlite::Result<Self> {
         let again = policy.borrow().policy.flap.within;
-        let (incidents, last) = kept::load(connection, now.checked_sub(again).unwrap_or(Timestamp::MIN))?;
+        let (incidents, ids) = kept::load(connection, now.checked_sub(again).unwrap_or(Timestamp::MIN))?;
         let written = incidents.iter().map(|one| (one.id.clone(), one.clone())).collect();
         let wakes = incidents.iter().map(|one| (one.id.clone(), now)).collect();
         let mut fleet = Fleet::default();
@@ -78,7 +78,7 @@ impl Engine {
         for told in incidents.iter().flat_map(|one| &one.told) {
             rates.remember(told.0, told.1.at);
         }
-        let book = Book::new(incidents, last);
+        let book = Book::new(incidents, ids);
         Ok(Self { fleet, book, silences, rates, policy, own: None, written, wakes, correlate_at: Some(Timestamp::MIN), next })
     }
 

@@ -23,7 +23,7 @@ mod tests {
     use nodewhy_diagnosis::model::Severity;
 
     use super::*;
-    use crate::correlate::Ending;
+    use crate::correlate::{Ending, Ids};
     use crate::fleet::{Fleet, Node, OpenCase};
     use crate::policy::Flap;
 
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_worst_is_told_first_then_what_is_of_many_then_what_is_there_then_the_oldest() {
-        let (mut book, mut fleet) = (Book::new(Vec::new(), 996), Fleet::default());
+        let (mut book, mut fleet) = (Book::new(Vec::new(), Ids::new("7f3a", 996)), Fleet::default());
         let now = Timestamp::from_second(1000).expect("a time");
         step(&mut book, &mut fleet, &[("over", "x", Severity::Critical)], now);
         step(&mut book, &mut fleet, &[("over", "", Severity::Critical)], now);

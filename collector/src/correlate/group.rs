@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::incident::{CaseKey, Incident, Joined};
 use super::predicate::{Affected, Fit, best, fits};
 use super::unit::Unit;
-use super::{Book, GREATER, calm, next_id, number};
+use super::{Book, GREATER, calm, number};
 use crate::fleet::{Fleet, Mark, OpenCase};
 use crate::message::{Kind, Shared};
 use crate::policy::Flap;
@@ -85,7 +85,7 @@ impl Book {
         let Some(unit) = free else {
             let (key, joined) = first.cases.first()?;
             let case = case(fleet, key)?;
-            let one = Incident::new(next_id(&mut self.last), &family, &key.0, &case.cause, joined.severity, first.opened_at);
+            let one = Incident::new(self.ids.next(), &family, &key.0, &case.cause, joined.severity, first.opened_at);
             return Some(Incident { wait_until, ..one });
         };
         let history = returned.and_then(|id| self.incidents.get(&id)).map(|one| one.again.clone());
@@ -140,7 +140,7 @@ impl Book {
         let wait_until = one.wait_until;
         let empty = one.members.is_empty();
         self.changed.insert(from.to_owned());
-        let id = if empty { from.to_owned() } else { next_id(&mut self.last) };
+        let id = if empty { from.to_owned() } else { self.ids.next() };
         let mut alone = match self.incidents.remove(&id) {
             Some(same) => same.of_one_node(now),
             None => Incident::new(id.clone(), family, &key.0, &case.cause, case.severity, joined.opened_at.min(now)),

@@ -3,6 +3,7 @@
 mod again;
 mod family;
 mod group;
+mod ids;
 mod incident;
 mod own;
 mod predicate;
@@ -21,6 +22,8 @@ use crate::policy::Flap;
 use crate::silence;
 use crate::tell::after;
 use family::{CALM, LONGEST, Wait};
+pub use ids::Ids;
+pub(crate) use ids::number;
 pub use incident::{CaseKey, Incident, Joined};
 pub use words::{Scene, message, title};
 
@@ -40,8 +43,7 @@ pub struct Book {
     of_case: BTreeMap<CaseKey, String>,
     /// Changed since the last [`Book::take_changed`].
     changed: BTreeSet<String>,
-    /// Number of the last identity.
-    last: u64,
+    ids: Ids,
 }
 
 /// How a case ended.
@@ -54,11 +56,11 @@ pub struct Ending {
 }
 
 impl Book {
-    /// From what was kept. `last` is the number of the last identity given.
-    pub fn new(incidents: Vec<Incident>, last: u64) -> Self {
+    /// From what was kept. `ids` are those that incidents get from now on.
+    pub fn new(incidents: Vec<Incident>, ids: Ids) -> Self {
         let of_case = incidents.iter().flat_map(|one| one.members.keys().map(|key| (key.clone(), one.id.clone()))).collect();
         let incidents = incidents.into_iter().map(|one| (one.id.clone(), one)).collect();
-        Self { incidents, of_case, changed: BTreeSet::new(), last }
+        Self { incidents, of_case, changed: BTreeSet::new(), ids }
     }
 
     /// All of them, by identity.
@@ -185,7 +187,7 @@ impl Book {
         let joined = Joined { code: case.cause.code.as_str().into(), severity: case.severity, opened_at: case.opened_at };
         let wait_until = self.wait(case, family, node.map(|node| node.heartbeat).unwrap_or_default(), now);
         let id = part_of.or(again).unwrap_or_else(|| {
-            let id = next_id(&mut self.last);
+            let id = self.ids.next();
             let mut one = Incident::new(id.clone(), family, &key.0, &case.cause, case.severity, now);
             one.wait_until = wait_until;
             self.incidents.insert(id.clone(), one);
@@ -270,16 +272,6 @@ impl Book {
         }
         wake
     }
-}
-
-fn next_id(last: &mut u64) -> String {
-    *last += 1;
-    format!("inc-{last}")
-}
-
-/// The number in an identity, by which incidents are in the order in which they began.
-pub(crate) fn number(id: &str) -> Option<u64> {
-    id.strip_prefix("inc-")?.parse().ok()
 }
 
 /// When what began then, and grew now, is told at the latest.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use nodewhy_diagnosis::model::PresentCause;
 
 use super::incident::{CaseKey, Incident, Joined};
-use super::{Book, Ending, next_id};
+use super::{Book, Ending};
 use crate::alerts::{COLLECTOR, hook_of};
 use crate::message::Kind;
 use crate::policy::Flap;
@@ -33,7 +33,7 @@ impl Book {
         let of_it = |one: &&Incident| one.kind == Kind::Collector && hook_of(&one.first.1).is_some_and(|hook| Some(hook) == hook_of(cause));
         let again = self.incidents.values().filter(of_it).find(|one| one.is_back(flap, now)).map(|one| one.id.clone());
         let id = again.unwrap_or_else(|| {
-            let id = next_id(&mut self.last);
+            let id = self.ids.next();
             let one = Incident::new(id.clone(), &cause.case_id, COLLECTOR, cause, cause.severity, now);
             self.incidents.insert(id.clone(), Incident { kind: Kind::Collector, ..one });
             id

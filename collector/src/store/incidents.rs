@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError, as_i64, decode_cause, micros, time};
 use crate::alerts::COLLECTOR;
-use crate::correlate::{self, CaseKey, Ending, Incident, Joined};
+use crate::correlate::{self, CaseKey, Ending, Ids, Incident, Joined};
 use crate::fleet::{Node, OpenCase};
 use crate::policy::Silence;
 
@@ -81,8 +81,8 @@ pub(crate) fn ending(connection: &Connection, (node, case_id): &CaseKey, now: Ti
     })
 }
 
-/// Incidents that are open, may open again, or have something left to be told; and the number of the last one.
-pub(crate) fn load(connection: &Connection, closed_after: Timestamp) -> rusqlite::Result<(Vec<Incident>, u64)> {
+/// Incidents that are open, may open again, or have something left to be told; and the identities of further ones.
+pub(crate) fn load(connection: &Connection, closed_after: Timestamp) -> rusqlite::Result<(Vec<Incident>, Ids)> {
     let mut select = connection.prepare("SELECT number, state FROM incidents WHERE closed_us IS NULL OR closed_us > ?1 OR telling = 1")?;
     let rows = select.query_map([micros(closed_after)], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
     let mut incidents = Vec::new();
@@ -94,7 +94,8 @@ pub(crate) fn load(connection: &Connection, closed_after: Timestamp) -> rusqlite
     }
     let last: Option<i64> =
         connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'incidents'", [], |row| row.get(0)).optional()?;
-    Ok((incidents, last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0)))
+    let store: String = connection.query_row("SELECT id FROM store", [], |row| row.get(0))?;
+    Ok((incidents, Ids::new(store, last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0))))
 }
 
 fn with_members(connection: &Connection, number: i64, mut incident: Incident) -> rusqlite::Result<Incident> {

@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, ErrorCode};
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE nodes (
     node TEXT PRIMARY KEY,
     machine_id TEXT NOT NULL, boot_id TEXT NOT NULL,
@@ -94,7 +95,13 @@ CREATE TABLE standing (
     hook TEXT NOT NULL, incident TEXT NOT NULL, number INTEGER NOT NULL, labels TEXT NOT NULL, message TEXT NOT NULL, resolved_us INTEGER,
     PRIMARY KEY (hook, incident)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+-- Which store this is, for the identities of what is told from it.
+CREATE TABLE store (id TEXT NOT NULL) STRICT;
+INSERT INTO store (id) VALUES (lower(hex(randomblob(2))));
+",
+];
 
 /// Sets the connection up, looks whether the file is sound, and brings the tables up to date.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {

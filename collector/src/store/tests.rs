@@ -21,9 +21,12 @@ fn loaded(text: &str) -> Loaded {
     Loaded { policy: Policy::parse(Path::new("p"), text).expect("a policy").into(), problem: None, since: Timestamp::now() }
 }
 
-/// A store that tells by this policy; the sender and the directory have to be kept.
+/// A store that tells by this policy, in which the first incident is `inc-1`; the sender and the directory have to be kept.
 fn store(policy: &str) -> (Store, watch::Sender<Loaded>, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
+    let connection = Connection::open(dir.path().join("nodewhy.db")).expect("made");
+    schema::prepare(&connection).and_then(|()| connection.execute_batch("UPDATE store SET id = ''")).expect("made");
+    drop(connection);
     let (sender, policy) = watch::channel(loaded(policy));
     (Store::open(dir.path(), policy).expect("opened").store, sender, dir)
 }

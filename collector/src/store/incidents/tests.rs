@@ -37,6 +37,17 @@ fn a_node_whose_clock_is_of_1970_ends_a_case_when_the_collector_hears_of_it() {
     assert_eq!(ending, Ending { at: now, reason: "absent: it is mended".to_owned() });
 }
 
+#[test]
+fn each_store_gives_identities_of_its_own_and_the_same_store_counts_on() {
+    let (one, other) = (connection(), connection());
+    let stores = [&one, &other].map(|connection| connection.query_row("SELECT id FROM store", [], |row| row.get(0)).expect("there"));
+    let [of_one, of_other]: [String; 2] = stores;
+    assert!(of_one.len() == 4 && of_one.bytes().all(|c| c.is_ascii_hexdigit()), "{of_one}");
+    schema::prepare(&one).expect("nothing left to do");
+    let ids = |connection| format!("{:?}", load(connection, at(0)).expect("read").1);
+    assert!(ids(&one).contains(&of_one) && ids(&other).contains(&of_other), "{}", ids(&one));
+}
+
 /// Nodes with one cause in a fleet that has nothing in common.
 struct World {
     fleet: Fleet,
