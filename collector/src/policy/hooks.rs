@@ -110,6 +110,7 @@ pub struct Alertmanager {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Chat {
     /// File that holds the URL.
+    #[serde(deserialize_with = "value::url_file")]
     pub url_file: PathBuf,
     /// CA of the server's certificate, PEM, instead of the machine's.
     pub ca_file: Option<PathBuf>,

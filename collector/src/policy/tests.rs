@@ -282,7 +282,7 @@ fn no_damage_to_a_file_breaks_the_reading_of_it() {
 #[test]
 fn a_secret_that_stands_where_a_file_should_be_named_is_in_no_message() {
     for kind in ["slack", "teams", "pagerduty", "opsgenie", "webhook", "email", "exec"] {
-        for value in ["https://hooks.slack.com/services/SECRET", "'SECRET'", "SECRET", "[SECRET]"] {
+        for value in ["https://h/SECRET", "{urlFile: 'https://h/SECRET'}", "'SECRET'", "SECRET", "[SECRET]"] {
             let text = format!("hooks:\n  - {{name: chat, {kind}: {value}}}\n");
             let words = parse(&text).expect_err("refused");
             assert!(!words.contains("SECRET") && words.contains("alerts.yaml:2:"), "{words}");

@@ -41,6 +41,7 @@ fn what_is_wrong_is_told_where_it_stands() {
         ("- {slack: {urlFile: /u}}", "name"),
         ("- {name: a, slak: {urlFile: /u}}", "slak"),
         ("- {name: a, slack: {url: 'https://hooks.slack.com/x'}}", "url"),
+        ("- {name: a, slack: {urlFile: 'https://hooks.slack.com/x'}}", "a file that holds the URL: the URL is a secret"),
         ("- {name: a, webhook: {url: 'ftp://h'}}", "http:// or https://"),
         ("- {name: a, webhook: {url: 'https://me:pw@h/'}}", "headersFile"),
         ("- {name: a, webhook: {url: 'https://h', format: xml}}", "xml"),
