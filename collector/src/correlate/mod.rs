@@ -7,6 +7,7 @@ mod ids;
 mod incident;
 mod own;
 mod predicate;
+mod regroup;
 mod unit;
 mod words;
 
@@ -25,6 +26,7 @@ use family::{CALM, LONGEST, Wait};
 pub use ids::Ids;
 pub(crate) use ids::number;
 pub use incident::{CaseKey, Incident, Joined};
+use regroup::{News, Regroup};
 pub use words::{Scene, message, title};
 
 /// The same cause on several nodes within this time may be one event.
@@ -44,6 +46,7 @@ pub struct Book {
     /// Changed since the last [`Book::take_changed`].
     changed: BTreeSet<String>,
     ids: Ids,
+    regroup: Regroup,
 }
 
 /// How a case ended.
@@ -60,7 +63,7 @@ impl Book {
     pub fn new(incidents: Vec<Incident>, ids: Ids) -> Self {
         let of_case = incidents.iter().flat_map(|one| one.members.keys().map(|key| (key.clone(), one.id.clone()))).collect();
         let incidents = incidents.into_iter().map(|one| (one.id.clone(), one)).collect();
-        Self { incidents, of_case, changed: BTreeSet::new(), ids }
+        Self { incidents, of_case, changed: BTreeSet::new(), ids, regroup: Regroup::default() }
     }
 
     /// All of them, by identity.
@@ -102,18 +105,17 @@ impl Book {
         flap: Flap,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let mut families = BTreeSet::new();
+        let mut news = News::default();
         for node in nodes {
-            self.take_node(fleet, node, ending, &mut families, (flap, now));
+            self.take_node(fleet, node, ending, &mut news, (flap, now));
         }
         // What waits may have come to be part of something by what other families' nodes said of themselves.
-        let waiting = self.incidents.values().filter(|one| one.is_open() && one.wait_until.is_some_and(|until| until > now));
-        families.extend(waiting.map(|one| one.family.clone()));
-        for family in families {
-            self.group(&family, fleet, (flap, now));
-        }
+        let waiting =
+            self.incidents.values().filter(|one| !nodes.is_empty() && one.is_open() && one.wait_until.is_some_and(|until| until > now));
+        news.families.extend(waiting.map(|one| one.family.clone()));
+        let grouped_at = self.regroup(news, fleet, (flap, now));
         self.hold();
-        self.end(flap, now)
+        self.end(flap, now).into_iter().chain(grouped_at).min()
     }
 
     fn take_node(
@@ -121,7 +123,7 @@ impl Book {
         fleet: &Fleet,
         name: &Arc<str>,
         ending: &mut dyn FnMut(&CaseKey) -> Ending,
-        families: &mut BTreeSet<String>,
+        news: &mut News,
         (flap, now): (Flap, Timestamp),
     ) {
         let open = fleet.node(name).map(|node| node.cases.as_slice()).unwrap_or_default();
@@ -138,14 +140,13 @@ impl Book {
                 Some(id) => self.confirm(&id, &key, case),
                 None => {
                     let family = family::family(&case.cause.code).to_owned();
-                    self.admit(key, case, &family, fleet, (flap, now));
-                    families.insert(family);
+                    self.admit(key, case, family, fleet, news, (flap, now));
                 }
             }
         }
         // What the node says of itself may explain what it has and nothing has explained yet.
         let of = known.iter().filter_map(|key| self.incidents.get(self.of_case.get(key)?));
-        families.extend(of.filter(|one| one.mark.is_none()).map(|one| one.family.clone()));
+        news.families.extend(of.filter(|one| one.mark.is_none()).map(|one| one.family.clone()));
     }
 
     fn leave(&mut self, key: &CaseKey, ending: Ending) {
@@ -175,7 +176,7 @@ impl Book {
     }
 
     /// A case that is of no incident yet: it opens one again, becomes part of a greater one, or is one alone.
-    fn admit(&mut self, key: CaseKey, case: &OpenCase, family: &str, fleet: &Fleet, (flap, now): (Flap, Timestamp)) {
+    fn admit(&mut self, key: CaseKey, case: &OpenCase, family: String, fleet: &Fleet, news: &mut News, (flap, now): (Flap, Timestamp)) {
         let node = fleet.node(&key.0);
         let of_family = || self.incidents.values().filter(|one| one.family == family && one.merged_into.is_none());
         let is_part = |one: &&Incident| {
@@ -185,10 +186,11 @@ impl Book {
         let part_of = of_family().filter(is_part).min_by_key(|one| one.opened_at).map(|one| one.id.clone());
         let again = of_family().filter(|one| one.takes_again(&key.0, flap, now)).max_by_key(|one| one.opened_at).map(|one| one.id.clone());
         let joined = Joined { code: case.cause.code.as_str().into(), severity: case.severity, opened_at: case.opened_at };
-        let wait_until = self.wait(case, family, node.map(|node| node.heartbeat).unwrap_or_default(), now);
+        let heartbeat = node.map(|node| node.heartbeat).unwrap_or_default();
+        let wait_until = if part_of.is_none() { self.wait(case, &family, heartbeat, now) } else { None };
         let id = part_of.or(again).unwrap_or_else(|| {
             let id = self.ids.next();
-            let mut one = Incident::new(id.clone(), family, &key.0, &case.cause, case.severity, now);
+            let mut one = Incident::new(id.clone(), &family, &key.0, &case.cause, case.severity, now);
             one.wait_until = wait_until;
             self.incidents.insert(id.clone(), one);
             id
@@ -197,7 +199,8 @@ impl Book {
         if incident.open_again(flap, now) {
             incident.wait_until = wait_until;
         }
-        if incident.mark.as_ref().zip(node).is_some_and(|(mark, node)| !predicate::fits(incident.kind, mark, node, case.opened_at)) {
+        let fits = incident.mark.as_ref().zip(node).map(|(mark, node)| predicate::fits(incident.kind, mark, node, case.opened_at));
+        if fits == Some(false) {
             incident.outside.insert(key.0.clone());
         }
         if incident.members.is_empty() {
@@ -208,6 +211,13 @@ impl Book {
         if incident.wait_until.is_some_and(|until| until > now) && family != silence::CODE {
             incident.wait_until = Some(calm(incident.opened_at, now));
         }
+        let (of, what) = match (incident.is_settled(now), fits) {
+            (true, Some(true)) => (&mut news.joined, id.clone()),
+            // It would be told in this step.
+            (true, _) if !incident.is_group() => (&mut news.at_once, family),
+            _ => (&mut news.families, family),
+        };
+        of.insert(what);
         self.of_case.insert(key, id);
     }
 

@@ -53,7 +53,7 @@ pub(super) fn best(family: &str, affected: &[Affected], fleet: &Fleet, now: Time
             hits.entry(candidate).or_default().insert(&one.node);
         }
     }
-    let since = now.checked_sub(CHANGED_BEFORE * 2).unwrap_or(Timestamp::MIN);
+    let since = changed_since(now);
     let fits = hits.into_iter().filter_map(|((kind, mark), nodes)| {
         let (affected, having) = (count(nodes.len()), fleet.having(&mark, since).max(count(nodes.len())));
         let score = f64::from(affected) / f64::from(all + having - affected);
@@ -64,6 +64,11 @@ pub(super) fn best(family: &str, affected: &[Affected], fleet: &Fleet, now: Time
     });
     // Of what fits alike the stronger reason; then always the same.
     fits.max_by(|a, b| a.score.total_cmp(&b.score).then(strength(a.kind).cmp(&strength(b.kind))).then(b.mark.cmp(&a.mark)))
+}
+
+/// Changes before this are no reason of what is open now.
+pub(super) fn changed_since(now: Timestamp) -> Timestamp {
+    now.checked_sub(CHANGED_BEFORE * 2).unwrap_or(Timestamp::MIN)
 }
 
 fn strength(kind: Kind) -> u8 {

@@ -6,6 +6,7 @@ use nodewhy_diagnosis::model::{Layer, PresentCause};
 mod again;
 mod groups;
 mod own;
+mod regroup;
 
 use super::*;
 use crate::fleet::{About, Changed, Node, Trait};
