@@ -101,3 +101,81 @@ fn a_node_that_is_back_waits_like_a_new_one_for_what_it_may_be_part_of() {
     assert_eq!(world.opened().len(), 2, "{:?}", world.told);
     assert_eq!(world.title_of(world.opened()[1]), "Control plane 10.0.0.1:6443 unreachable from 498 of 500 nodes");
 }
+
+#[test]
+fn many_nodes_that_come_and_go_are_one_incident() {
+    let mut world = World::new(5000);
+    let nodes: Vec<usize> = (0..50).map(|n| n * 97).collect();
+    for round in 0..20 {
+        for (place, n) in nodes.iter().enumerate() {
+            if (place + round) % 2 == 0 {
+                world.open([*n], "kubelet-hung");
+            } else {
+                world.close([*n], "kubelet-hung");
+            }
+            world.pass(MILLI * 100);
+        }
+    }
+    world.close(nodes.iter().copied(), "kubelet-hung");
+    assert_eq!(world.opened(), ["inc-1"], "{:?}", world.told);
+    world.pass(SECOND * 400);
+    assert_eq!(world.told.len(), 2, "{:?}", world.told);
+    assert!(world.open_now().is_empty());
+}
+
+#[test]
+fn a_node_that_comes_and_goes_is_told_as_flapping_and_not_each_time() {
+    let mut world = World::new(10);
+    for _ in 0..20 {
+        world.open([1], "kubelet-hung");
+        world.pass(SECOND * 5);
+        world.close([1], "kubelet-hung");
+        world.pass(SECOND * 5);
+    }
+    assert_eq!(world.told.len(), 5, "opened, resolved, again, and then it flaps: {:?}", world.told);
+    world.pass(SECOND * 301);
+    assert_eq!(world.told.last().map(|(event, _)| *event), Some(Event::Resolved));
+    assert_eq!(world.told.len(), 6);
+    world.pass(SECOND * 1000);
+    world.open([1], "kubelet-hung");
+    assert_eq!(world.opened().last(), Some(&"inc-2"), "long after it is another one");
+}
+
+#[test]
+fn with_no_damping_all_that_comes_and_goes_is_told_each_time() {
+    let mut world = World::new(10);
+    world.flap.openings = 0;
+    for _ in 0..20 {
+        world.open([1], "kubelet-hung");
+        world.pass(SECOND * 5);
+        world.close([1], "kubelet-hung");
+        world.pass(SECOND * 5);
+    }
+    assert_eq!(world.told.len(), 40);
+    assert!(world.told.iter().all(|(_, id)| id == "inc-1"), "it is one incident all the same");
+    world.pass(SECOND * 601);
+    world.open([1], "kubelet-hung");
+    assert_eq!(world.opened().last(), Some(&"inc-2"));
+}
+
+#[test]
+fn what_is_flapping_by_the_policy_is_over_after_the_policys_quiet() {
+    let mut world = World::new(10);
+    world.flap = Flap { openings: 2, within: std::time::Duration::from_secs(60), quiet: std::time::Duration::from_secs(20) };
+    let comes_and_goes = |world: &mut World| {
+        world.open([1], "kubelet-hung");
+        world.pass(SECOND * 5);
+        world.close([1], "kubelet-hung");
+    };
+    comes_and_goes(&mut world);
+    world.pass(SECOND * 50);
+    comes_and_goes(&mut world);
+    assert_eq!(world.told.len(), 3, "{:?}", world.told);
+    world.pass(SECOND * 19);
+    assert_eq!(world.told.len(), 3);
+    world.pass(SECOND);
+    assert_eq!(world.told.len(), 4);
+    world.pass(SECOND * 61);
+    comes_and_goes(&mut world);
+    assert_eq!((world.told.len(), world.opened().last()), (6, Some(&"inc-2")), "too long after it is another one");
+}
