@@ -14,6 +14,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -112,7 +113,8 @@ const LATE: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 /// Everything the checks have reported, the latest per path. Flat inside, a tree to CEL and in JSON.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
-    by_path: BTreeMap<&'static str, Fact>,
+    /// Shared with the copies that are made of all of it.
+    by_path: BTreeMap<&'static str, Arc<Fact>>,
 }
 
 impl Facts {
@@ -123,42 +125,46 @@ impl Facts {
 
     /// Stores a value, read by a look that began at `read_at`.
     pub fn set<T: FactValue>(&mut self, key: Key<T>, read_at: Timestamp, value: T) {
-        self.by_path.insert(key.path, Fact { value: Ok(value.into_value()), read_at });
+        self.keep(key.path, Fact { value: Ok(value.into_value()), read_at });
     }
 
     /// Stores a value or, if the look failed, its reason.
     pub fn put<T: FactValue>(&mut self, key: Key<T>, read_at: Timestamp, value: Result<T, Missing>) {
         let value = value.map(FactValue::into_value);
-        self.by_path.insert(key.path, Fact { value, read_at });
+        self.keep(key.path, Fact { value, read_at });
     }
 
     /// Stores a reason for one path.
     pub fn miss<T>(&mut self, key: Key<T>, read_at: Timestamp, why: Missing) {
-        self.by_path.insert(key.path, Fact { value: Err(why), read_at });
+        self.keep(key.path, Fact { value: Err(why), read_at });
     }
 
     /// Stores the same reason for every path of the schema that equals `prefix` or lies beneath it (`kubelet.config`).
     pub fn miss_under(&mut self, prefix: &str, read_at: Timestamp, why: &Missing) {
         for entry in schema::under(prefix) {
-            self.by_path.insert(entry.path, Fact { value: Err(why.clone()), read_at });
+            self.keep(entry.path, Fact { value: Err(why.clone()), read_at });
         }
     }
 
     /// Stores by path: for input whose paths are data (JSON). `None` if the schema has no such path.
     pub fn insert(&mut self, path: &str, fact: Fact) -> Option<()> {
         let entry = schema::entry(path)?;
-        self.by_path.insert(entry.path, fact);
+        self.keep(entry.path, fact);
         Some(())
+    }
+
+    fn keep(&mut self, path: &'static str, fact: Fact) {
+        self.by_path.insert(path, Arc::new(fact));
     }
 
     /// The fact at a path; `None` means [`MissingKind::NotYet`].
     pub fn get(&self, path: &str) -> Option<&Fact> {
-        self.by_path.get(path)
+        self.by_path.get(path).map(Arc::as_ref)
     }
 
     /// The value at a path, or the reason there is none.
     pub fn value(&self, path: &str) -> Result<&Value, Missing> {
-        match self.by_path.get(path) {
+        match self.get(path) {
             Some(Fact { value: Ok(value), .. }) => Ok(value),
             Some(Fact { value: Err(missing), .. }) => Err(missing.clone()),
             None => Err(Missing::not_yet()),
@@ -177,7 +183,7 @@ impl Facts {
     pub fn absorb(&mut self, update: Facts) -> bool {
         let mut changed = false;
         for (path, fact) in update.by_path {
-            let before = |old: &Fact| old.read_at.duration_since(fact.read_at);
+            let before = |old: &Arc<Fact>| old.read_at.duration_since(fact.read_at);
             if self.by_path.get(path).is_some_and(|old| before(old).is_positive() && before(old) <= LATE) {
                 continue;
             }
@@ -191,13 +197,14 @@ impl Facts {
     /// The clock was set back by so much: what was read before it was so much earlier by the clock as it goes now.
     pub fn clock_set_back(&mut self, by: jiff::SignedDuration) {
         for fact in self.by_path.values_mut() {
+            let fact = Arc::make_mut(fact);
             fact.read_at = fact.read_at.checked_sub(by).unwrap_or(Timestamp::MIN);
         }
     }
 
     /// All facts in the order of their paths.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Fact)> {
-        self.by_path.iter().map(|(path, fact)| (*path, fact))
+        self.by_path.iter().map(|(path, fact)| (*path, &**fact))
     }
 }
 
