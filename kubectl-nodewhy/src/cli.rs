@@ -20,7 +20,7 @@ use crate::silence::SilenceCommand;
   kubectl nodewhy why worker-1 --output json     the same for scripts
   kubectl nodewhy history worker-1               what was wrong with it, from when to when
   kubectl nodewhy incidents                      what is wrong with whom: one line for one event
-  kubectl nodewhy silence add node=edge-*        tell nothing of these nodes for an hour
+  kubectl nodewhy silence add 'node=edge-*'      tell nothing of these nodes for an hour
   kubectl nodewhy hooks                          can those who are to be told be told?
   journalctl -b | kubectl nodewhy analyze -      the same from a saved log, without a collector
 

@@ -39,10 +39,19 @@ fn text(one: &Incident, style: Style) -> String {
     }
     let rows = one.told.iter().map(|told| {
         let at = told.at.map_or("-".to_owned(), moment);
-        vec![format!("  {}", escape(&told.hook)), escape(&told.event).into_owned(), at, told.number.to_string()]
+        vec![format!("  {}", escape(&told.hook)), escape(&told.event).into_owned(), at, told.number.to_string(), delivery(&told.delivery)]
     });
-    out.push_str(&table(&["  HOOK", "LAST SAID", "AT", "MESSAGES"], &rows.collect::<Vec<_>>()));
+    out.push_str(&table(&["  HOOK", "LAST SAID", "AT", "MESSAGES", "DELIVERY"], &rows.collect::<Vec<_>>()));
     out
+}
+
+fn delivery(word: &str) -> String {
+    match word {
+        "waiting" => "waiting: the hook has not taken it (kubectl nodewhy hooks)".to_owned(),
+        "dead" => "given up (kubectl nodewhy alerts list --dead)".to_owned(),
+        "" => "-".to_owned(),
+        other => escape(other).into_owned(),
+    }
 }
 
 fn facts(one: &Incident, style: Style) -> Vec<(&'static str, String)> {
@@ -66,8 +75,11 @@ fn facts(one: &Incident, style: Style) -> Vec<(&'static str, String)> {
     if one.flapping {
         say("flapping", "it comes and goes: told once, and over after a while of quiet".to_owned());
     }
+    if let Some(why) = &one.quiet {
+        say("quiet", format!("nobody is told: {}", escape(why)));
+    }
     if let Some(id) = &one.held_by {
-        say("held by", format!("{}: it opened together with that, and is told when that is over", escape(id)));
+        say("held by", format!("{}: who hears of that hears of this by itself when that is over", escape(id)));
     }
     if let Some(id) = &one.merged_into {
         say("part of", escape(id).into_owned());

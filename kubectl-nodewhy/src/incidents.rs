@@ -51,6 +51,8 @@ pub(crate) struct Incident {
     pub(crate) cause: PresentCause,
     pub(crate) held_by: Option<String>,
     pub(crate) merged_into: Option<String>,
+    /// What keeps all of it from being told now.
+    pub(crate) quiet: Option<String>,
     pub(crate) told: Vec<Told>,
 }
 
@@ -68,6 +70,18 @@ pub(crate) struct Told {
     pub(crate) event: String,
     pub(crate) at: Option<Timestamp>,
     pub(crate) number: u32,
+    /// `taken`, `waiting` (the hook has not taken it), `dead` (given up).
+    pub(crate) delivery: String,
+}
+
+impl Told {
+    /// The hook, and if it has not taken the message, that.
+    fn whom(&self) -> String {
+        match &*self.delivery {
+            "taken" | "" => self.hook.clone(),
+            other => format!("{} ({other})", self.hook),
+        }
+    }
 }
 
 fn given(text: String) -> Option<String> {
@@ -78,7 +92,7 @@ impl Incident {
     pub(crate) fn new(one: pb::Incident) -> anyhow::Result<Self> {
         let time = |at: Option<_>| at.map(nodewhy_wire::time_from_wire).transpose();
         let cause = nodewhy_wire::cause_from_wire(one.cause.context("it has no cause")?)?;
-        let told = |told: pb::Told| anyhow::Ok(Told { hook: told.hook, event: told.event, at: time(told.at)?, number: told.number });
+        let told = |pb::Told { hook, event, at, number, delivery }| anyhow::Ok(Told { hook, event, at: time(at)?, number, delivery });
         Ok(Self {
             severity: nodewhy_wire::severity_from_wire(one.severity)?,
             opened_at: time(one.opened_at)?.unwrap_or(cause.since),
@@ -95,6 +109,7 @@ impl Incident {
             cause,
             held_by: given(one.held_by),
             merged_into: given(one.merged_into),
+            quiet: given(one.quiet),
         })
     }
 
@@ -103,6 +118,7 @@ impl Incident {
         match self {
             Self { merged_into: Some(_), .. } => "merged",
             Self { closed_at: Some(_), .. } => "over",
+            Self { quiet: Some(_), .. } => "quiet",
             Self { held_by: Some(_), .. } => "held",
             Self { flapping: true, .. } => "flapping",
             _ => "open",
@@ -149,7 +165,7 @@ fn text(found: &[Incident], all: bool, older: bool, now: Timestamp, style: Style
             Some(at) => format!("for {}", span(at.duration_since(one.opened_at))),
             None => format!("{} ago", span(now.duration_since(one.opened_at))),
         };
-        let told: Vec<&str> = one.told.iter().map(|told| &*told.hook).collect();
+        let told: Vec<String> = one.told.iter().map(Told::whom).collect();
         vec![
             escape(&one.id).into_owned(),
             painted_severity(one.severity, style.colour),

@@ -19,7 +19,7 @@ Keys go together; values of one key (given again, or with commas between) are al
 What was told as open is told as over all the same.
 
 Examples:
-  kubectl nodewhy silence add node=edge-* --for 2h --comment 'cable works'
+  kubectl nodewhy silence add 'node=edge-*' --for 2h --comment 'cable works'
   kubectl nodewhy silence add cause=swap-enabled label.zone=eu-1a,eu-1b
   kubectl nodewhy silence add node=worker-7 --until 2026-12-01T06:00:00+01:00")]
     Add(AddArgs),
@@ -154,9 +154,14 @@ async fn list(collector: &mut Collector, all: bool, output: &Output) -> anyhow::
 
 async fn expire(collector: &mut Collector, id: String, output: &Output) -> anyhow::Result<u8> {
     let answer = collector.alerts.expire_silence(pb::ExpireSilenceRequest { id: id.clone() }).await;
-    let silence = Silence::new(collector.answer(&format!("silence {id}"), answer)?.silence)?;
+    let pb::ExpireSilenceResponse { silence, was_over } = collector.answer(&format!("silence {id}"), answer)?;
+    let silence = Silence::new(silence)?;
     output.answer(&silence, |_| {
-        format!("{} is over since {}; what is still wrong is told.\n", escape(&silence.id), moment(silence.ends_at))
+        let (id, at) = (escape(&silence.id), moment(silence.ends_at));
+        match was_over {
+            true => format!("{id} was over already, since {at}: nothing has changed.\n"),
+            false => format!("{id} is over since {at}; what is still wrong is told, unless another silence or maintenance is about it.\n"),
+        }
     })?;
     Ok(0)
 }

@@ -26,7 +26,8 @@ fn incidents_are_a_table_of_those_that_are_open_over_all_pages() {
     for want in ["inc-3", "critical", "flapping", "label", "60", "2026-11-22 00:54:50Z", "chat, pager", "with rack=r7"] {
         assert!(lines[1].contains(want), "{want}: {}", lines[1]);
     }
-    assert!(lines[2].contains("inc-2") && lines[2].contains("held"), "{}", lines[2]);
+    assert!(lines[1].contains("chat, pager (waiting)"), "{}", lines[1]);
+    assert!(lines[2].contains("inc-2") && lines[2].contains("quiet"), "{}", lines[2]);
 
     let all = run(&server.url, &["incidents", "--all"]);
     assert!(all.stdout.lines().nth(3).is_some_and(|line| line.contains("over") && line.contains("(for 15m 10s)")), "{}", all.stdout);
@@ -75,6 +76,7 @@ fn an_incident_is_told_whole_what_is_shared_before_proof_before_fix_before_who_w
         "chat",
         "updated",
         "pager",
+        "waiting: the hook has not taken it",
     ];
     has(&one, &order);
     let places: Vec<_> = order.iter().map(|want| one.stdout.find(want)).collect();
@@ -83,7 +85,9 @@ fn an_incident_is_told_whole_what_is_shared_before_proof_before_fix_before_who_w
 
     let over = run(&server.url, &["incidents", "inc-1"]);
     has(&over, &["inc-1: warning, over", "closed", "(after 15m 10s)", "ended by  absent: swap.devices.size() == 0"]);
-    has(&run(&server.url, &["incidents", "inc-2"]), &["held by   inc-3", "nobody"]);
+    let held = run(&server.url, &["incidents", "inc-2"]);
+    has(&held, &["critical, quiet", "nobody is told: in maintenance: kernel", "held by   inc-3", "TOLD"]);
+    assert!(!held.stdout.contains('\u{1b}'), "{}", held.stdout);
     let none = run(&server.url, &["incidents", "inc-9"]);
     assert_eq!((none.code, none.stdout.as_str()), (3, ""));
     assert!(none.stderr.contains("there is no incident inc-9"), "{}", none.stderr);

@@ -173,6 +173,7 @@ impl Engine {
         let policy = self.policy.borrow().policy.clone();
         let look = Look { book: &self.book, fleet: &self.fleet, policy: &policy, silences: &self.silences, now };
         let standing = look.standing(one, greater);
+        let quiet = look.covered(&standing);
         let mut told = one.told.clone();
         let say = tell(&policy, &self.silences, &mut self.rates, &standing, &mut told, now);
         // A hook that takes nothing need not be told so.
@@ -188,10 +189,10 @@ impl Engine {
         if let Some(at) = say.wake_at {
             self.wakes.insert(id.to_owned(), at);
         }
-        if told != one.told
+        if (&told, &quiet) != (&one.told, &one.quiet)
             && let Some(one) = self.book.get_mut(id)
         {
-            one.told = told;
+            (one.told, one.quiet) = (told, quiet);
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use nodewhy_diagnosis::model::Severity;
 use crate::correlate::{Book, CaseKey, Incident, Joined, Scene};
 use crate::fleet::Fleet;
 use crate::message::Kind;
-use crate::policy::{Policy, Silences};
-use crate::tell::{Member, Quiet, Standing};
+use crate::policy::{Policy, Silence, Silences};
+use crate::tell::{Cover, Member, Quiet, Standing};
 
 /// All that the engine holds, at one time.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,24 @@ impl<'a> Look<'a> {
         let mut apart = if one.is_group() && one.kind != Kind::Collector { self.apart(|_| true) } else { Vec::new() };
         apart.sort_by(|a, b| (&a.first.0, &a.first.1.code).cmp(&(&b.first.0, &b.first.1.code)));
         Scene { fleet: self.fleet, members, apart, now: self.now, external_url: self.policy.external_url.as_deref() }
+    }
+
+    /// What keeps all of an open incident from being told, in words.
+    pub(super) fn covered(self, standing: &Standing<'_>) -> Option<String> {
+        let quiet = self.quiet();
+        let cover = |member: &Member<'_>| quiet.cover(standing, member);
+        if standing.closed_at.is_some() || standing.merged_into.is_some() || !standing.members.iter().all(|member| cover(member).is_some())
+        {
+            return None;
+        }
+        Some(match cover(standing.members.first()?)? {
+            Cover::Maintenance(window) => format!("in maintenance: {}", window.name),
+            Cover::Silence(Silence { id, comment, created_by, ends_at, .. }) => {
+                let by = [("by", created_by), ("for", comment)]
+                    .map(|(how, who)| if who.is_empty() { String::new() } else { format!(" {how} {who}") });
+                format!("silenced until {}{} ({id})", ends_at.strftime("%Y-%m-%d %H:%M:%SZ"), by.concat())
+            }
+        })
     }
 
     fn quiet(self) -> Quiet<'a> {

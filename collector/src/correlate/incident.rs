@@ -78,6 +78,9 @@ pub struct Incident {
     pub held_by: Option<String>,
     /// It became part of this one.
     pub merged_into: Option<String>,
+    /// What keeps all of it from being told now, in words.
+    #[serde(default)]
+    pub quiet: Option<String>,
     /// What was said last to each hook.
     pub told: BTreeMap<Arc<str>, Told>,
 }
@@ -107,6 +110,7 @@ impl Incident {
             wait_until: None,
             held_by: None,
             merged_into: None,
+            quiet: None,
             told: BTreeMap::new(),
         }
     }

@@ -12,7 +12,7 @@ use crate::alerts::{Board, about_hook};
 use crate::message::Message;
 use crate::policy::{Loaded, Match, Silence, matching::word, parse_matchers};
 use crate::server::Scope;
-use crate::store::{Letter, Resent, StoredIncident, Which};
+use crate::store::{Letter, Resent, StoredIncident, Undelivered, Which};
 
 /// Incidents, or messages, on a page: if not said, and at most.
 const PAGE: (u32, u32) = (100, 1000);
@@ -57,7 +57,9 @@ impl AlertService for Alerts {
         let more = found.len() > size as usize;
         found.truncate(size as usize);
         let next_page_token = found.last().filter(|_| more).map(|last| last.number.to_string()).unwrap_or_default();
-        Ok(Response::new(pb::ListIncidentsResponse { incidents: found.into_iter().map(incident).collect(), next_page_token }))
+        let undelivered = self.query.store.undelivered().await.map_err(failed)?;
+        let incidents = found.into_iter().map(|one| incident(one, &undelivered)).collect();
+        Ok(Response::new(pb::ListIncidentsResponse { incidents, next_page_token }))
     }
 
     async fn get_incident(&self, request: Request<pb::GetIncidentRequest>) -> Result<Response<pb::GetIncidentResponse>, Status> {
@@ -66,7 +68,8 @@ impl AlertService for Alerts {
         let found = self.query.store.incident(id.clone()).await.map_err(failed)?;
         let found = found
             .ok_or_else(|| Status::not_found(format!("there is no incident {}: see `kubectl nodewhy incidents`", super::shown(&id))))?;
-        Ok(Response::new(pb::GetIncidentResponse { incident: Some(incident(found)) }))
+        let undelivered = self.query.store.undelivered().await.map_err(failed)?;
+        Ok(Response::new(pb::GetIncidentResponse { incident: Some(incident(found, &undelivered)) }))
     }
 
     async fn add_silence(&self, request: Request<pb::AddSilenceRequest>) -> Result<Response<pb::AddSilenceResponse>, Status> {
@@ -98,11 +101,15 @@ impl AlertService for Alerts {
     async fn expire_silence(&self, request: Request<pb::ExpireSilenceRequest>) -> Result<Response<pb::ExpireSilenceResponse>, Status> {
         self.allow(&request)?;
         let mut silence = self.silence_of(&request.into_inner().id).await?;
-        silence.ends_at = silence.ends_at.min(Timestamp::now());
-        silence.starts_at = silence.starts_at.min(silence.ends_at);
-        self.query.store.silence(silence.clone()).await.map_err(failed)?;
-        tracing::info!(id = silence.id, "the silence is ended");
-        Ok(Response::new(pb::ExpireSilenceResponse { silence: Some(silence_to_wire(silence)) }))
+        let now = Timestamp::now();
+        let was_over = silence.ends_at <= now;
+        if !was_over {
+            silence.ends_at = now;
+            silence.starts_at = silence.starts_at.min(now);
+            self.query.store.silence(silence.clone()).await.map_err(failed)?;
+            tracing::info!(id = silence.id, "the silence is ended");
+        }
+        Ok(Response::new(pb::ExpireSilenceResponse { silence: Some(silence_to_wire(silence)), was_over }))
     }
 
     async fn list_hooks(&self, request: Request<pb::ListHooksRequest>) -> Result<Response<pb::ListHooksResponse>, Status> {
@@ -137,13 +144,29 @@ impl AlertService for Alerts {
         let pb::ListMessagesRequest { hook, dead, page_size } = request.into_inner();
         let which = Which { hook: given(hook), key: None };
         let found = self.query.store.letters(which, dead, size(page_size, PAGE)).await.map_err(failed)?;
-        Ok(Response::new(pb::ListMessagesResponse { messages: found.into_iter().map(queued).collect() }))
+        let states = self.board.states();
+        // One that was not tried, or found nobody, waits for the reason for which its hook takes nothing.
+        let of_hook = |hook: &str| {
+            let counts = states.iter().find(|state| *state.name == *hook)?.counts();
+            counts.last_error.filter(|_| counts.failing_since.is_some())
+        };
+        let messages = found.into_iter().map(|letter| {
+            let error = letter.error.clone().or_else(|| of_hook(&letter.hook));
+            queued(Letter { error, ..letter })
+        });
+        Ok(Response::new(pb::ListMessagesResponse { messages: messages.collect() }))
     }
 
     async fn resend_messages(&self, request: Request<pb::ResendMessagesRequest>) -> Result<Response<pb::ResendMessagesResponse>, Status> {
         self.allow(&request)?;
         let pb::ResendMessagesRequest { key, hook } = request.into_inner();
         let which = Which { hook: given(hook), key: given(key) };
+        if let Some(hook) = &which.hook {
+            let backlog = self.query.store.letter_backlog().await.map_err(failed)?;
+            if self.policy.borrow().policy.hook(hook).is_none() && backlog.iter().all(|one| one.hook != *hook) {
+                return Err(Status::not_found(format!("there is no hook {}: see `kubectl nodewhy hooks`", super::shown(hook))));
+            }
+        }
         let Resent { resent, over, open_again } = self.query.store.resend_letters(which).await.map_err(failed)?;
         Ok(Response::new(pb::ResendMessagesResponse { resent: resent as u64, over: over as u64, open_again: open_again as u64 }))
     }
@@ -153,17 +176,26 @@ fn given(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn incident(one: StoredIncident) -> pb::Incident {
+fn incident(one: StoredIncident, undelivered: &[Undelivered]) -> pb::Incident {
     let StoredIncident { title, incident, closed_at, .. } = one;
     let nodes = if incident.members.is_empty() { incident.ever.iter().collect() } else { incident.nodes() };
     let nodes = nodes.into_iter().map(ToString::to_string).collect();
     // A hook that takes nothing is not told so.
     let about = about_hook(&incident).map(str::to_owned);
+    let delivery = |hook: &str| {
+        let of = || undelivered.iter().filter(|one| one.incident == incident.id && one.hook == hook);
+        match (of().any(|one| !one.dead), of().next()) {
+            (true, _) => "waiting",
+            (false, Some(_)) => "dead",
+            (false, None) => "taken",
+        }
+    };
     let told = incident.told.iter().filter(|(hook, _)| Some(&***hook) != about.as_deref()).map(|(hook, told)| pb::Told {
         hook: hook.to_string(),
         event: told.event.word().to_owned(),
         at: Some(time_to_wire(told.at)),
         number: told.number,
+        delivery: delivery(hook).to_owned(),
     });
     let (shared_name, shared_value) = incident.shared.clone().map(|shared| (shared.name, shared.value)).unwrap_or_default();
     pb::Incident {
@@ -182,6 +214,7 @@ fn incident(one: StoredIncident) -> pb::Incident {
         cause: Some(cause_to_wire(&incident.first.1)),
         held_by: incident.held_by.clone().unwrap_or_default(),
         merged_into: incident.merged_into.clone().unwrap_or_default(),
+        quiet: incident.quiet.clone().unwrap_or_default(),
         id: incident.id,
     }
 }

@@ -65,6 +65,17 @@ pub struct Backlog {
     pub dead: u64,
 }
 
+/// Messages of one incident to one hook that the hook has not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The incident.
+    pub incident: String,
+    /// The hook.
+    pub hook: String,
+    /// They were given up; else they wait.
+    pub dead: bool,
+}
+
 /// Which letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Which {
@@ -123,6 +134,18 @@ impl Store {
     pub async fn post(&self, messages: Vec<(Arc<str>, Message)>) -> Result<(), StoreError> {
         self.write(Touches::Nothing, move |connection| messages.iter().try_for_each(|(hook, message)| push(connection, hook, message)))
             .await
+    }
+
+    /// What hooks have not taken.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn undelivered(&self) -> Result<Vec<Undelivered>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached("SELECT DISTINCT incident, hook, dead_us IS NOT NULL FROM letters")?;
+            select.query_map([], |row| Ok(Undelivered { incident: row.get(0)?, hook: row.get(1)?, dead: row.get(2)? }))?.collect()
+        })
+        .await
     }
 
     /// The next message for a hook that is due and has none of the same incident before it; those never tried first, so that none waits

@@ -30,7 +30,7 @@ pub(crate) use cases::decode_cause;
 pub use cases::{CasePage, StoredCase, StoredEvent};
 pub use counts::Counts;
 pub use incidents::StoredIncident;
-pub use letters::{Backlog, DEAD_FOR, Letter, MAX_DEAD, MAX_LETTERS, Others, Resent, Which, push};
+pub use letters::{Backlog, DEAD_FOR, Letter, MAX_DEAD, MAX_LETTERS, Others, Resent, Undelivered, Which, push};
 pub use nodes::{NewReport, Node, Refused, Seen, Taken};
 pub use prune::{Keep, Pruned};
 use readers::Readers;

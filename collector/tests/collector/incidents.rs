@@ -89,10 +89,17 @@ async fn what_is_silenced_is_not_told_and_is_when_the_silence_is_ended_while_it_
     assert_eq!(hook.told(1).await, ["opened c"]);
     let silent = incidents(&collector, true).await.into_iter().find(|one| one.node == "worker-1").expect("it is kept all the same");
     assert_eq!(silent.told, []);
+    assert!(
+        silent.quiet.starts_with("silenced until ") && silent.quiet.ends_with(&format!(" by me for works ({})", made.id)),
+        "{}",
+        silent.quiet
+    );
 
     let mut alerts = collector.alerts().await;
     let ended = alerts.expire_silence(pb::ExpireSilenceRequest { id: made.id.clone() }).await.expect("an answer").into_inner().silence;
-    assert!(ended.is_some_and(|silence| silence.id == made.id && silence.ends_at != made.ends_at));
+    assert!(ended.as_ref().is_some_and(|silence| silence.id == made.id && silence.ends_at != made.ends_at));
+    let again = alerts.expire_silence(pb::ExpireSilenceRequest { id: made.id.clone() }).await.expect("an answer").into_inner();
+    assert_eq!((again.was_over, again.silence), (true, ended), "ended once");
     assert_eq!(hook.told(2).await[1], "opened a");
     let list = async |all| {
         let answer = collector.alerts().await.list_silences(pb::ListSilencesRequest { all }).await.expect("an answer");
@@ -159,6 +166,24 @@ async fn a_message_counts_and_names_what_is_neither_silenced_nor_in_maintenance(
         assert!(message["node"] != "worker-1" && !names.contains(&"worker-1".into()), "{message}");
         assert_eq!(message["nodes"]["count"], names.len());
     }
+}
+
+#[tokio::test]
+async fn what_a_hook_has_not_taken_is_shown_as_waiting_with_the_hooks_words() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let collector = Collector::start_telling(&policy(nobody));
+    let mut agent = attach(&collector, "worker-1").await;
+    agent.report(opens("worker-1", 1, "a")).await;
+    let told = async || incidents(&collector, true).await.into_iter().flat_map(|one| one.told).next();
+    assert_eq!(until("it is told", told).await.delivery, "waiting");
+    let words = async || {
+        let answer = collector.alerts().await.list_messages(pb::ListMessagesRequest::default()).await.expect("an answer");
+        answer.into_inner().messages.into_iter().map(|message| message.last_error).find(|error| !error.is_empty())
+    };
+    assert!(until("the hook's words", words).await.contains("refused"));
+    let unknown = pb::ResendMessagesRequest { hook: "nohook".into(), ..pb::ResendMessagesRequest::default() };
+    let none = collector.alerts().await.resend_messages(unknown).await.expect_err("refused");
+    assert!(none.code() == Code::NotFound && none.message().contains("kubectl nodewhy hooks"), "{none}");
 }
 
 #[tokio::test]
@@ -262,7 +287,7 @@ async fn what_was_given_up_is_shown_and_sent_again() {
         let request = pb::ResendMessagesRequest { key: key.into(), hook: hook.into() };
         alerts.resend_messages(request).await.expect("an answer").into_inner().resent
     };
-    assert_eq!((resend("inc-9/1", "").await, resend("", "nobody").await), (0, 0));
+    assert_eq!(resend("inc-9/1", "").await, 0);
     assert_eq!(resend(keys[1], "ops").await, 1);
     assert_eq!(hook.told(1).await, ["opened b"]);
     assert_eq!(resend("", "").await, 1);

@@ -8,7 +8,13 @@ use super::{Answer, Fake, at, swap};
 
 /// One of a rack with more nodes than are named, one alone that is over, one that waits for the first; newest first.
 fn incidents() -> Vec<Incident> {
-    let told = |hook: &str, event: &str, number| Told { hook: hook.into(), event: event.into(), at: at("2026-11-22T00:55:00Z"), number };
+    let told = |hook: &str, event: &str, number| Told {
+        hook: hook.into(),
+        event: event.into(),
+        at: at("2026-11-22T00:55:00Z"),
+        number,
+        delivery: if hook == "pager" { "waiting" } else { "taken" }.into(),
+    };
     let rack = Incident {
         id: "inc-3".into(),
         kind: "label".into(),
@@ -32,6 +38,7 @@ fn incidents() -> Vec<Incident> {
         nodes: vec!["other-1".into()],
         node: "other-1".into(),
         held_by: "inc-3".into(),
+        quiet: "in maintenance: kernel\u{1b}[2J".into(),
         shared_name: String::new(),
         told: Vec::new(),
         ..rack.clone()
@@ -42,6 +49,7 @@ fn incidents() -> Vec<Incident> {
         closed_at: at("2026-11-22T01:10:00Z"),
         ended_by: "absent: swap.devices.size() == 0".into(),
         held_by: String::new(),
+        quiet: String::new(),
         told: vec![told("pager", "resolved", 2)],
         ..held.clone()
     };
@@ -98,7 +106,10 @@ impl AlertService for Fake {
         if request.into_inner().id != silence().id {
             return Err(Status::not_found("there is no silence sil-9: see `kubectl nodewhy silence list`"));
         }
-        Ok(Response::new(ExpireSilenceResponse { silence: Some(Silence { ends_at: at("2026-11-22T01:00:00Z"), ..silence() }) }))
+        Ok(Response::new(ExpireSilenceResponse {
+            silence: Some(Silence { ends_at: at("2026-11-22T01:00:00Z"), ..silence() }),
+            was_over: false,
+        }))
     }
 
     async fn list_hooks(&self, _request: Request<ListHooksRequest>) -> Answer<ListHooksResponse> {
