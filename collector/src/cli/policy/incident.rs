@@ -116,20 +116,7 @@ impl Incident {
             let Node { name, labels, severity } = node;
             Member { node: name, labels, code: &self.code, severity: *severity }
         });
-        Standing {
-            id: "policy-test",
-            kind: self.kind,
-            layer: self.layer,
-            members: members.collect(),
-            opened_at,
-            closed_at,
-            flapping: false,
-            wait_until: None,
-            merged_into: None,
-            explained: false,
-            apart: BTreeSet::new(),
-            heard_by: Vec::new(),
-        }
+        Standing { kind: self.kind, members: members.collect(), closed_at, ..Standing::alone("policy-test", self.layer, opened_at) }
     }
 }
 
