@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 
 pub use collector::Collector;
 pub use hooks::{Alertmanager, Receiver};
-pub use observer::Observer;
+pub use observer::{Observer, Seen};
 pub use outcome::Named;
 
 use crate::apiserver::ApiServer;
@@ -76,6 +77,8 @@ pub struct World {
     pub pki: Pki,
     /// The node.
     pub node: Node,
+    /// A cause that the repair leads through, and since when.
+    leads_through: Option<(&'static str, Timestamp)>,
     _machine: MachineLock,
 }
 
@@ -138,7 +141,7 @@ impl World {
         }
         // Booting blocks; the API server and the name server go on on the other threads.
         let node = tokio::task::block_in_place(|| Node::boot(slot, &plan))?;
-        let world = Self { observer: None, collector, api, dns, pki, node, _machine: machine };
+        let world = Self { observer: None, collector, api, dns, pki, node, leads_through: None, _machine: machine };
         if !shape.not_kubernetes {
             world.kubelet_registers().await?;
         }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use nodewhy_proto::v1::{Case, PresentCause, Severity, Verdict};
 
-use super::World;
+use super::{Seen, World};
 use crate::wait::until;
 
 /// A fault that the collector has named.
@@ -115,19 +115,28 @@ impl World {
         Ok(after)
     }
 
-    /// Makes sure that the node never had another root, and no other critical cause but those that this one explains.
+    /// Says that the repair itself leads through this cause, from now on: [`World::was_the_only_root`] lets it be a root.
+    pub fn repair_leads_through(&mut self, code: &'static str) {
+        self.leads_through = Some((code, Timestamp::now()));
+    }
+
+    /// Makes sure that the node never had another root, and no other critical cause but those that this one explains
+    /// and the one that the repair led through.
     ///
     /// # Errors
     /// It had.
     pub async fn was_the_only_root(&self, code: &str) -> Result<()> {
+        let led_through = |other: &str, at: Timestamp| self.leads_through.is_some_and(|(through, since)| other == through && at >= since);
+        let is_other = |seen: &&Seen| seen.roots.iter().any(|root| root != code && !led_through(root, seen.at));
         let seen = self.observer.as_ref().context("nobody watched")?.all();
-        let others: Vec<_> = seen.iter().filter(|seen| seen.roots.iter().any(|root| root != code)).collect();
+        let others: Vec<_> = seen.iter().filter(is_other).collect();
         ensure!(others.is_empty(), "{code} was not the only root: {others:#?}");
         for case in self.collector.cases(&self.node.name()).await? {
             let other = cause(&case);
             let folded = !other.root && other.explained_by == [code];
+            let on_the_way = led_through(&other.code, recorded(case.opened_recorded_at)?);
             ensure!(
-                other.code == code || folded || other.severity() != Severity::Critical,
+                other.code == code || folded || on_the_way || other.severity() != Severity::Critical,
                 "{} opened too: {} (explained by {:?})",
                 other.code,
                 other.message,

@@ -85,8 +85,12 @@ fn invalid_yaml_config() {
 fn masked_unit() {
     live(Shape::default(), async |world| {
         let break_it = async |world: &mut World| systemctl(world, &["mask", "--now", "kubelet"]);
-        // In one go: between the two it is a kubelet that somebody stopped, which is another cause, and true.
-        let mend_it = async |world: &mut World| world.node.sh("systemctl unmask kubelet && systemctl start kubelet").map(drop);
+        let mend_it = async |world: &mut World| {
+            // No longer masked and not yet started: a kubelet that somebody stopped, and true.
+            world.repair_leads_through("kubelet-down");
+            systemctl(world, &["unmask", "kubelet"])?;
+            systemctl(world, &["start", "kubelet"])
+        };
         story(world, "kubelet-unit-missing-or-disabled", NAMED_WITHIN, break_it, mend_it).await.map(drop)
     });
 }
