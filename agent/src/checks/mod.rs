@@ -118,6 +118,7 @@ pub const ALL: &[Check] = &[
     cni::CHECK,
     pods::CHECK,
     swap::CHECK,
+    swap::AT_BOOT,
     memory::CHECK,
     disk::CHECK,
     hardware::CHECK,

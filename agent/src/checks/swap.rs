@@ -11,7 +11,8 @@ use super::support::{blocking, failed, put};
 use super::{Check, Look, Stage};
 use crate::host::ReadError;
 
-const REPORTS: &[&str] = &["swap"];
+const REPORTS: &[&str] = &["swap.devices"];
+const REPORTS_AT_BOOT: &[&str] = &["swap.fstab", "swap.units"];
 
 /// Where systemd looks for `.swap` units (systemd.unit(5)), the administrator's first.
 pub(super) const UNIT_DIRS: [&str; 4] = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
@@ -19,12 +20,23 @@ pub(super) const UNIT_DIRS: [&str; 4] = ["/etc/systemd/system", "/run/systemd/sy
 /// The check.
 pub(super) const CHECK: Check = Check {
     name: "swap",
-    about: "swap in use, and the fstab lines and units that bring it back",
+    about: "swap in use",
     stage: Stage::Look,
     period: Duration::from_secs(5),
     deadline: Duration::from_secs(2),
     reports: REPORTS,
     look: |look| blocking(look, REPORTS, look_at),
+};
+
+/// The check of what brings swap back; seldom, for nothing comes of it before the next boot.
+pub(super) const AT_BOOT: Check = Check {
+    name: "swap-at-boot",
+    about: "fstab lines and units that bring swap back",
+    stage: Stage::Look,
+    period: Duration::from_secs(30),
+    deadline: Duration::from_secs(2),
+    reports: REPORTS_AT_BOOT,
+    look: |look| blocking(look, REPORTS_AT_BOOT, look_at_boot),
 };
 
 fn look_at(look: &Look, facts: &mut Facts) {
@@ -39,6 +51,9 @@ fn look_at(look: &Look, facts: &mut Facts) {
         }
         Err(error) => facts.miss(fact::SWAP_DEVICES, look.began_at, error.into()),
     }
+}
+
+fn look_at_boot(look: &Look, facts: &mut Facts) {
     put(facts, look, fact::SWAP_FSTAB, absent_is_empty(look.host.read_text("/etc/fstab")).map(|text| fstab_swaps(&text)));
     put(facts, look, fact::SWAP_UNITS, swap_units(look));
 }
@@ -97,9 +112,9 @@ mod tests {
 
     #[test]
     fn a_node_without_swap_has_an_empty_list() {
-        let facts = Node::new().file("/proc/swaps", HEADER).look(&CHECK);
-        assert_eq!(facts.known(fact::SWAP_DEVICES), Some(vec![]));
-        assert_eq!(facts.known(fact::SWAP_FSTAB), Some(vec![]));
+        let node = Node::new().file("/proc/swaps", HEADER);
+        assert_eq!(node.look(&CHECK).known(fact::SWAP_DEVICES), Some(vec![]));
+        assert_eq!(node.look(&AT_BOOT).known(fact::SWAP_FSTAB), Some(vec![]));
     }
 
     #[test]
@@ -115,7 +130,7 @@ mod tests {
     #[test]
     fn fstab_lines_that_bring_swap_back_are_numbered() {
         let fstab = "# /etc/fstab\nUUID=1 / ext4 defaults 0 1\n#/dev/sda3 none swap sw 0 0\n/dev/sda2\tnone\tswap\tsw\t0\t0\n/x none swap sw,noauto 0 0\n";
-        let facts = Node::new().file("/etc/fstab", fstab).look(&CHECK);
+        let facts = Node::new().file("/etc/fstab", fstab).look(&AT_BOOT);
         let lines = facts.known(fact::SWAP_FSTAB).unwrap();
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].get("line"), Some(&Value::Int(4)));
@@ -130,7 +145,7 @@ mod tests {
             .file("/usr/lib/systemd/system/swapfile.swap", "")
             .file("/usr/lib/systemd/system/dev-sdb.swap", "[Swap]\nWhat=/dev/sdb\n")
             .link("/etc/systemd/system/dev-sdb.swap", "/dev/null");
-        assert_eq!(node.look(&CHECK).known(fact::SWAP_UNITS).unwrap(), ["/etc/systemd/system/swapfile.swap"]);
+        assert_eq!(node.look(&AT_BOOT).known(fact::SWAP_UNITS).unwrap(), ["/etc/systemd/system/swapfile.swap"]);
     }
 
     #[test]
