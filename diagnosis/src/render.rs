@@ -5,6 +5,7 @@ mod words;
 
 use jiff::Timestamp;
 
+use crate::diagnose::NO_KUBELET;
 use crate::model::{Diagnosis, Evidence, PresentCause, Remedy, Severity, Verdict};
 
 pub(crate) use words::wrap;
@@ -145,8 +146,14 @@ impl Page<'_> {
         let who = if node.is_empty() { "this log".to_owned() } else { format!("node {}", escape(node)) };
         self.line(&format!("{who}: {word}{}", self.paint(Paint::Dim, &self.as_of())));
         if let Some(more) = self.in_words() {
-            self.line(&more);
+            let first =
+                if self.no_kubelet() { "No kubelet was found here: as far as can be seen this is no Kubernetes node. " } else { "" };
+            self.line(&format!("{first}{more}"));
         }
+    }
+
+    fn no_kubelet(&self) -> bool {
+        self.diagnosis.unknown.iter().any(|unknown| unknown.what == "kubelet" && unknown.why.starts_with(NO_KUBELET))
     }
 
     fn as_of(&self) -> String {

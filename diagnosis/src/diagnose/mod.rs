@@ -24,6 +24,7 @@ use judge::Standing;
 pub use show::in_words;
 use state::Case;
 pub use state::State;
+pub(crate) use unknown::NO_KUBELET;
 
 /// What is seen at one moment. Time is a field of the input.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,9 @@ use crate::model::Unknown;
 /// More lines than anyone reads.
 const MAX_LINES: usize = 64;
 
+/// How [`no_kubelet`] begins.
+pub(crate) const NO_KUBELET: &str = "no kubelet was found on this host";
+
 /// One line a reason.
 pub(super) fn unknown(missing: BTreeMap<&'static str, Missing>) -> Vec<Unknown> {
     let mut by_reason: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
@@ -27,7 +30,7 @@ pub(super) fn no_kubelet(facts: &Facts) -> Option<Unknown> {
         return None;
     }
     let places = facts.known(schema::NODE_LOOKED_IN).unwrap_or_default();
-    let why = format!("no kubelet was found on this host; looked for {}", places.join(", "));
+    let why = format!("{NO_KUBELET}; looked for {}", places.join(", "));
     Some(Unknown { what: "kubelet".to_owned(), why })
 }
 

@@ -168,6 +168,21 @@ fn healthy_and_unknown_say_what_they_mean() {
 }
 
 #[test]
+fn a_host_without_a_kubelet_is_told_as_that_first() {
+    let mut diagnosis = swap();
+    diagnosis.causes.clear();
+    diagnosis.verdict = Verdict::Unknown;
+    assert!(!text(&diagnosis, Style::default()).contains("No kubelet was found"));
+    diagnosis.unknown =
+        vec![Unknown { what: "kubelet".to_owned(), why: "no kubelet was found on this host; looked for /etc/kubernetes".to_owned() }];
+    let second =
+        |verdict| text(&Diagnosis { verdict, ..diagnosis.clone() }, Style::default()).lines().nth(1).unwrap_or_default().to_owned();
+    for verdict in [Verdict::Unknown, Verdict::Healthy] {
+        assert!(second(verdict).starts_with("No kubelet was found here: "), "{}", second(verdict));
+    }
+}
+
+#[test]
 fn an_undated_log_shows_no_times() {
     let page = text(&swap(), Style { undated: true, ..Style::default() });
     assert!(!page.contains("2026-") && page.contains("log:kubelet.service"), "{page}");
