@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     parse(&text);
     for causes in [25, 100, 400] {
         let signs: Vec<String> = (0..causes * SIGNS).map(|index| SHAPES[index % SHAPES.len()].replace('@', &word(index))).collect();
-        let sign = |pattern| MatcherSign { code: "a-cause", sign_index: 0, from: &[Source::Kubelet], pattern, unless: None };
+        let sign = |pattern| MatcherSign { code: "a-cause", sign_index: 0, from: &[Source::Kubelet], named: false, pattern, unless: None };
         let made_up = Matcher::build(signs.iter().map(|pattern| sign(pattern))).map_err(|(_, _, error)| error)?;
         rate(&format!("{causes} causes made up"), &text, |line| recognised(&made_up, line));
     }

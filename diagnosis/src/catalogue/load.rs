@@ -224,7 +224,7 @@ fn log_signs(cause: &Cause) -> impl Iterator<Item = MatcherSign<'_>> {
     cause.signs.iter().enumerate().filter_map(|(sign_index, sign)| match sign {
         Sign::Log(log) if log.from != [Source::Monitor] => {
             let (pattern, unless) = (log.pattern.as_str(), log.unless.as_deref());
-            Some(MatcherSign { code: &cause.code, sign_index, from: &log.from, pattern, unless })
+            Some(MatcherSign { code: &cause.code, sign_index, from: &log.from, named: log.named, pattern, unless })
         }
         Sign::Log(_) | Sign::Fact(_) => None,
     })

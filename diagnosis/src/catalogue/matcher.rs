@@ -57,6 +57,8 @@ pub struct MatcherSign<'a> {
     pub sign_index: usize,
     /// Sources it listens to.
     pub from: &'a [Source],
+    /// Only where the record says who speaks.
+    pub named: bool,
     /// Regular expression over the message.
     pub pattern: &'a str,
     /// A record that matches this too is not meant.
@@ -220,7 +222,7 @@ impl Matcher {
 
 impl Compiled {
     fn new(sign: &MatcherSign<'_>) -> Result<Self, PatternError> {
-        let from = SourceSet::of(sign.from);
+        let from = SourceSet::of(sign.from, sign.named);
         if from.0 == 0 {
             return Err(PatternError::NoSource);
         }
@@ -339,12 +341,12 @@ struct SourceSet(u16);
 impl SourceSet {
     const BUNDLED: [Source; 4] = [Source::Kubelet, Source::Runtime, Source::ControlPlane, Source::Etcd];
 
-    fn of(sources: &[Source]) -> Self {
+    fn of(sources: &[Source], named: bool) -> Self {
         let mut set = sources.iter().fold(0, |set, &source| set | bit(source));
         if Self::BUNDLED.iter().any(|source| sources.contains(source)) {
             set |= bit(Source::Bundle);
         }
-        if set != 0 {
+        if set != 0 && !named {
             set |= bit(Source::Unknown);
         }
         Self(set)

@@ -118,6 +118,8 @@ pub enum Sign {
 pub struct LogSign {
     /// Sources listened to.
     pub from: Vec<Source>,
+    /// Only where the line says who speaks: words that any program may use are nobody's in a log without names.
+    pub named: bool,
     /// Regular expression over the message; named groups become captures.
     pub pattern: String,
     /// A record that matches this too is not meant.

@@ -25,7 +25,7 @@ pub fn examples(catalogue: &Catalogue, cause: &Cause) -> Examples {
         }
         for example in &log.examples {
             found.count += 1;
-            let sources = log.from.iter().copied().chain([Source::Unknown]);
+            let sources = log.from.iter().copied().chain((!log.named).then_some(Source::Unknown));
             found.wrong.extend(sources.flat_map(|source| claims(catalogue, cause, index, source, example)));
         }
     }

@@ -25,7 +25,14 @@ fn node() -> (TempDir, Host) {
 }
 
 fn matcher() -> Matcher {
-    let sign = MatcherSign { code: "swap-enabled", sign_index: 0, from: &[Source::Kubelet], pattern: "swap on (?<n>[0-9]+)", unless: None };
+    let sign = MatcherSign {
+        code: "swap-enabled",
+        sign_index: 0,
+        from: &[Source::Kubelet],
+        named: false,
+        pattern: "swap on (?<n>[0-9]+)",
+        unless: None,
+    };
     Matcher::build([sign]).expect("a good pattern")
 }
 

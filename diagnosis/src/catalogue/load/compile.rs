@@ -153,7 +153,18 @@ fn log_sign(place: Place, raw: RawLog, problems: &mut Problems) -> Option<LogSig
     let only_if = problems.maybe(raw.only_if.as_ref().map(|rule| expr("only_if", rule, Variables::Sighting))).map(Box::new);
     let quiet_for = problems.maybe(raw.quiet_for.as_ref().map(|text| duration("quiet_for", text)));
     let ((count, within), unless) = (counted?, raw.unless.map(|unless| unless.value));
-    Some(LogSign { from, pattern: raw.pattern.value, unless, only_if, count, within, ends, quiet_for, examples: raw.examples })
+    Some(LogSign {
+        from,
+        named: raw.named,
+        pattern: raw.pattern.value,
+        unless,
+        only_if,
+        count,
+        within,
+        ends,
+        quiet_for,
+        examples: raw.examples,
+    })
 }
 
 fn regex(name: &'static str, text: &Spanned<String>) -> Result<(), Refused> {

@@ -55,6 +55,8 @@ pub(super) struct RawSign {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLog {
     pub(super) from: Vec<Spanned<Source>>,
+    #[serde(default)]
+    pub(super) named: bool,
     #[serde(rename = "match")]
     pub(super) pattern: Spanned<String>,
     pub(super) unless: Option<Spanned<String>>,

@@ -5,7 +5,7 @@ fn record(source: Source, message: &str) -> LogRecord<'_> {
 }
 
 fn sign<'a>(code: &'a str, from: &'a [Source], pattern: &'a str, unless: Option<&'a str>) -> MatcherSign<'a> {
-    MatcherSign { code, sign_index: 0, from, pattern, unless }
+    MatcherSign { code, sign_index: 0, from, named: false, pattern, unless }
 }
 
 fn codes(matcher: &Matcher, source: Source, message: &str) -> Vec<String> {
@@ -39,6 +39,14 @@ fn only_sources_named_are_listened_to_and_an_unknown_speaker_is_heard_by_all() {
     assert_eq!(codes(&matcher, Source::Bundle, "swap on"), ["swap"], "k3s speaks for its kubelet");
     assert!(codes(&matcher, Source::Bundle, "Out of memory").is_empty(), "and not for the kernel");
     assert!(!matcher.listens_to(Source::Runtime));
+}
+
+#[test]
+fn a_sign_of_named_speakers_is_not_heard_where_nobody_says_who_speaks() {
+    let matcher = Matcher::build([MatcherSign { named: true, ..sign("crash", KUBELET, "^panic: ", None) }]).expect("good");
+    assert_eq!(codes(&matcher, Source::Kubelet, "panic: nil map"), ["crash"]);
+    assert_eq!(codes(&matcher, Source::Bundle, "panic: nil map"), ["crash"]);
+    assert!(codes(&matcher, Source::Unknown, "panic: nil map").is_empty());
 }
 
 #[test]
