@@ -249,6 +249,56 @@ const HARMLESS: &[(Source, &str)] = &[
     (Source::Systemd, "Reached target shutdown.target - Shutdown."),
     (Source::Other, "Shutting down."),
     (Source::Systemd, "Stopped target Timers."),
+    // crictl without a configuration tries one socket after the other; cAdvisor looks for every runtime.
+    (
+        Source::Unknown,
+        r#"ERRO[0000] validate service connection: validate CRI v1 runtime API for endpoint "unix:///var/run/dockershim.sock": rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /var/run/dockershim.sock: connect: no such file or directory""#,
+    ),
+    (
+        Source::Unknown,
+        r#"time="2024-05-06T07:08:09Z" level=error msg="validate service connection: validate CRI v1 runtime API for endpoint \"unix:///run/crio/crio.sock\": rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix /run/crio/crio.sock: connect: no such file or directory\"""#,
+    ),
+    (
+        Source::Kubelet,
+        r#"I1122 00:51:54.508713    7147 factory.go:219] Registration of the docker container factory failed: failed to validate Docker info: failed to detect Docker info: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"#,
+    ),
+    // A kubelet until 1.13 before it has asked its runtime for the first time; conditions of a node that is well, or has just started.
+    (
+        Source::Kubelet,
+        "I0429 04:15:01.160048   32157 kubelet.go:1794] skipping pod synchronization - [container runtime is down PLEG is not healthy: pleg was last seen active 2562047h47m16.854775807s ago; threshold is 3m0s]",
+    ),
+    (Source::Kubelet, "I0429 04:15:01.260129   32157 kubelet.go:1794] skipping pod synchronization - [container runtime is down]"),
+    (
+        Source::Kubelet,
+        "I0429 04:15:01.260129   32157 kubelet_node_status.go:796] Node became not ready: {Type:Ready Status:False LastHeartbeatTime:2018-04-29 04:15:01 +0000 UTC LastTransitionTime:2018-04-29 04:15:01 +0000 UTC Reason:KubeletNotReady Message:container runtime is down}",
+    ),
+    (
+        Source::Unknown,
+        "  Ready            True    Tue, 04 Mar 2025 10:11:12 +0000   Tue, 04 Mar 2025 10:01:02 +0000   KubeletReady                 kubelet is posting ready status. AppArmor enabled",
+    ),
+    (
+        Source::Unknown,
+        "  Ready            False   Tue, 04 Mar 2025 10:11:12 +0000   Tue, 04 Mar 2025 10:11:12 +0000   KubeletNotReady              [container runtime status check may not have completed yet, PLEG is not healthy: pleg has yet to be successful]",
+    ),
+    (
+        Source::Unknown,
+        "  MemoryPressure   Unknown   Tue, 04 Mar 2025 10:11:12 +0000   Tue, 04 Mar 2025 10:12:02 +0000   NodeStatusUnknown   Kubelet stopped posting node status.",
+    ),
+    // Programs of pods, and of the user's own, crash and misread their flags as well.
+    (Source::Unknown, "panic: runtime error: invalid memory address or nil pointer dereference"),
+    (Source::Kubelet, "http: panic serving 10.0.0.9:40122: runtime error: index out of range"),
+    (Source::Unknown, "Error: unknown flag: --short"),
+    (Source::Unknown, "modprobe: FATAL: Module aufs not found."),
+    // kubeadm's preflight warns of what it can do without.
+    (Source::Unknown, "	[WARNING SystemVerification]: missing optional cgroups: hugetlb blkio"),
+    (Source::Unknown, "CGROUPS_HUGETLB: missing"),
+    (
+        Source::Unknown,
+        "	[WARNING SystemVerification]: cgroups v1 support is deprecated and will be removed in a future release. Please migrate to cgroups v2.",
+    ),
+    (Source::Systemd, "Dependency failed for Network Manager Wait Online."),
+    (Source::Systemd, "Failed to start Daily apt download activities."),
+    (Source::Unknown, "standard_init_linux.go:228: exec user process caused: exec format error"),
     (Source::Other, "	[WARNING Swap]: running with swap on is not supported. Please disable swap"),
 ];
 
