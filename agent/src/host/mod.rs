@@ -7,6 +7,7 @@ pub mod clock;
 pub mod cri;
 pub mod dns;
 pub mod files;
+pub mod glob;
 pub mod journal;
 pub mod kmsg;
 pub mod mounts;

@@ -3,8 +3,10 @@
 use super::environment::{self, Environment};
 use super::flags::{self, Flags};
 use super::layout::Layout;
+use super::{k0s, rancher};
 use crate::host::Host;
 use crate::host::bus::UnitDefinition;
+use crate::host::glob::is_pattern;
 
 /// The command line and where it was put together from.
 #[derive(Debug, Default)]
@@ -41,7 +43,8 @@ pub(crate) fn find(host: &Host, layout: Layout, definition: Option<&UnitDefiniti
     command.flags = match (layout, running, defined) {
         (_, Some(arguments), _) => Some(flags::parse(&arguments)),
         (Layout::Plain, None, Some(argv)) => of_unit(&argv, definition, &mut command),
-        (Layout::K3s | Layout::Rke2, None, argv) => Some(of_rancher(host, layout, &argv.unwrap_or_default(), &mut command)),
+        (Layout::K3s | Layout::Rke2, None, argv) => rancher::flags(host, layout, &argv.unwrap_or_default(), &mut command),
+        (Layout::K0s, None, argv) => Some(k0s::flags(host, &argv.unwrap_or_default())),
         (Layout::Microk8s, None, _) => of_microk8s(host, &mut command),
         (Layout::Plain, None, None) => None,
     };
@@ -54,32 +57,53 @@ fn environment_of(host: &Host, unit: &UnitDefinition, command: &mut Command) -> 
     let mut variables = Environment::new();
     environment::read_assignments(&unit.environment, &mut variables);
     for (path, optional) in &unit.environment_files {
-        match host.read_text(path) {
-            Ok(text) => {
-                environment::read_file(&text, &mut variables);
-                command.from.push(path.clone());
+        for path in environment_paths(host, path, *optional, command) {
+            match host.read_text(&path) {
+                Ok(text) => {
+                    environment::read_file(&text, &mut variables);
+                    command.from.push(path);
+                }
+                Err(error) if error.is_absence() && *optional => {}
+                Err(error) => command.failed.push(error.sentence()),
             }
-            Err(error) if error.is_absence() && *optional => {}
-            Err(error) => command.failed.push(error.sentence()),
         }
     }
     variables
+}
+
+/// The files that an EnvironmentFile stands for: it may be a pattern (systemd.exec(5); src/core/exec-invoke.c, exec_context_load_environment).
+fn environment_paths(host: &Host, path: &str, optional: bool, command: &mut Command) -> Vec<String> {
+    if !is_pattern(path) {
+        return vec![path.to_owned()];
+    }
+    match host.glob(path) {
+        Ok(found) => {
+            if found.is_empty() && !optional {
+                command.failed.push(format!("no file matches {path}"));
+            }
+            found
+        }
+        Err(error) => {
+            command.failed.push(error.sentence());
+            Vec::new()
+        }
+    }
 }
 
 /// The process that the kubelet is, or is a part of.
 fn pid_of(host: &Host, layout: Layout, main_pid: Option<i64>) -> Option<i64> {
     match (layout, main_pid) {
         (Layout::Plain | Layout::K3s | Layout::Microk8s, Some(pid)) => (pid > 0).then_some(pid),
-        (Layout::Plain, None) | (Layout::Rke2, _) => host.find_process("kubelet").ok()?,
+        (Layout::Plain, None) | (Layout::Rke2 | Layout::K0s, _) => host.find_process("kubelet").ok()?,
         (Layout::K3s | Layout::Microk8s, None) => None,
     }
 }
 
-/// The arguments of the running kubelet. For RKE2 it is a child of the unit's main process; k3s and MicroK8s have no kubelet process.
+/// The arguments of the running kubelet. For RKE2 and k0s it is a child of the unit's main process; k3s and MicroK8s have no kubelet process.
 fn of_process(host: &Host, layout: Layout, main_pid: Option<i64>, command: &mut Command) -> Option<Vec<String>> {
     let pid = match layout {
         Layout::K3s | Layout::Microk8s => return None,
-        Layout::Plain | Layout::Rke2 => pid_of(host, layout, main_pid)?,
+        Layout::Plain | Layout::Rke2 | Layout::K0s => pid_of(host, layout, main_pid)?,
     };
     // A process that ended between two reads is no failure: the unit's definition is the answer then.
     let arguments = flags::kubelet_arguments(&host.command_line(pid).ok()?)?;
@@ -91,77 +115,19 @@ fn of_unit(argv: &[String], definition: Option<&UnitDefinition>, command: &mut C
     if let Some(arguments) = flags::kubelet_arguments(argv) {
         return Some(flags::parse(&arguments));
     }
-    // A program of another name that is handed the kubelet's own flags passes them on.
-    let passed_on = argv
-        .iter()
-        .any(|word| word.starts_with("--config=") || word.starts_with("--kubeconfig=") || word == "--config" || word == "--kubeconfig");
+    let program = argv.first().map_or("nothing", String::as_str);
+    // A program of another name that is handed the kubelet's own flags passes them on. The `--config` of these is one of their own.
+    let own_config = ["k3s", "rke2", "k0s", "microshift", "kubelite"].contains(&program.rsplit('/').next().unwrap_or(program));
+    let passed_on = !own_config
+        && argv
+            .iter()
+            .any(|word| word.starts_with("--config=") || word.starts_with("--kubeconfig=") || word == "--config" || word == "--kubeconfig");
     if passed_on {
         return Some(flags::parse(argv));
     }
-    let program = argv.first().map_or("nothing", String::as_str);
     let unit = definition.map_or("", |unit| unit.name.as_str());
     command.failed.push(format!("ExecStart of {unit} runs {program}, which is not the kubelet, and no kubelet is running"));
     None
-}
-
-/// What k3s and RKE2 pass to their kubelet, with the user's --kubelet-arg over it.
-fn of_rancher(host: &Host, layout: Layout, argv: &[String], command: &mut Command) -> Flags {
-    let own = flags::parse(argv.get(1..).unwrap_or_default());
-    let config = layout.own_config().and_then(|path| read_own_config(host, path, command)).unwrap_or_default();
-    let said = |name: &str| own.get(name).cloned().or_else(|| config.get(name)?.as_str().map(str::to_owned));
-    let data = said("data-dir").unwrap_or_else(|| layout.data_dir().unwrap_or_default().to_owned());
-    let mut result = Flags::new();
-    result.insert("kubeconfig".into(), format!("{data}/agent/kubelet.kubeconfig"));
-    // Since 1.32 the defaults are handed over as a drop-in directory.
-    let drop_ins = format!("{data}/agent/etc/kubelet.conf.d");
-    if host.exists(&drop_ins).unwrap_or_default() {
-        result.insert("config-dir".into(), drop_ins);
-    }
-    if let Some(name) = said("node-name") {
-        result.insert("hostname-override".into(), name);
-    }
-    for argument in kubelet_args(argv, &config) {
-        result.extend(flags::parse(&[format!("--{}", argument.trim_start_matches('-'))]));
-    }
-    result
-}
-
-fn kubelet_args(argv: &[String], config: &serde_json::Value) -> Vec<String> {
-    let mut arguments = Vec::new();
-    match config.get("kubelet-arg") {
-        Some(serde_json::Value::Array(items)) => arguments.extend(items.iter().filter_map(|item| item.as_str().map(str::to_owned))),
-        Some(serde_json::Value::String(one)) => arguments.push(one.clone()),
-        _ => {}
-    }
-    let mut words = argv.iter();
-    while let Some(word) = words.next() {
-        match word.strip_prefix("--kubelet-arg") {
-            Some("") => arguments.extend(words.next().cloned()),
-            Some(value) => arguments.extend(value.strip_prefix('=').map(str::to_owned)),
-            None => {}
-        }
-    }
-    arguments
-}
-
-fn read_own_config(host: &Host, path: &str, command: &mut Command) -> Option<serde_json::Value> {
-    match host.read_text(path) {
-        Ok(text) => match super::config::parse_yaml(&text) {
-            Ok(value) => {
-                command.from.push(path.to_owned());
-                Some(value)
-            }
-            Err(error) => {
-                command.failed.push(super::config::yaml_complaint(path, &error));
-                None
-            }
-        },
-        Err(error) if error.is_absence() => None,
-        Err(error) => {
-            command.failed.push(error.sentence());
-            None
-        }
-    }
 }
 
 const MICROK8S_ARGS: &str = "/var/snap/microk8s/current/args/kubelet";
@@ -255,26 +221,34 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_file_may_be_a_pattern() {
+        let unit = |pattern: &str, optional| UnitDefinition { environment_files: vec![(pattern.into(), optional)], ..kubeadm_unit() };
+        let node = Node::new()
+            .file("/etc/kubelet.d/20.env", "KUBELET_EXTRA_ARGS=--fail-swap-on=false\n")
+            .file("/etc/kubelet.d/10.env", "KUBELET_EXTRA_ARGS=--fail-swap-on=true\n");
+        let command = find(&node.host(), Layout::Plain, Some(&unit("/etc/kubelet.d/*.env", true)), Some(0));
+        assert_eq!(command.flags.unwrap()["fail-swap-on"], "false", "the later one wins");
+        assert_eq!(command.from[2..], ["/etc/kubelet.d/10.env", "/etc/kubelet.d/20.env"]);
+        let failed = |optional| find(&node.host(), Layout::Plain, Some(&unit("/etc/none.d/*.env", optional)), Some(0)).failed;
+        assert_eq!(failed(true), Vec::<String>::new());
+        assert_eq!(failed(false), ["no file matches /etc/none.d/*.env"]);
+    }
+
+    #[test]
+    fn the_configuration_of_another_program_is_not_the_kubelets() {
+        for words in [["/usr/local/bin/k0s", "--config=/etc/k0s/k0s.yaml"], ["/usr/bin/microshift", "--config=/etc/microshift/config.yaml"]]
+        {
+            let unit = UnitDefinition { exec_start: strings(&words), ..kubeadm_unit() };
+            assert!(find(&Node::new().host(), Layout::Plain, Some(&unit), Some(0)).flags.is_none(), "{words:?}");
+        }
+    }
+
+    #[test]
     fn an_opaque_wrapper_leaves_the_flags_unknown() {
         let unit = UnitDefinition { exec_start: strings(&["/opt/start-node.sh"]), ..kubeadm_unit() };
         let command = find(&Node::new().host(), Layout::Plain, Some(&unit), Some(0));
         assert!(command.flags.is_none());
         assert!(command.failed[0].contains("/opt/start-node.sh"));
-    }
-
-    #[test]
-    fn k3s_takes_kubelet_arguments_from_its_config_and_its_command_line() {
-        let node = Node::new()
-            .file("/etc/rancher/k3s/config.yaml", "node-name: edge-1\nkubelet-arg:\n  - fail-swap-on=true\n  - v=3\n")
-            .file("/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/00-k3s-defaults.conf", "");
-        let unit =
-            UnitDefinition { exec_start: strings(&["/usr/local/bin/k3s", "agent", "--kubelet-arg", "v=4"]), ..UnitDefinition::default() };
-        let flags = find(&node.host(), Layout::K3s, Some(&unit), Some(5)).flags.unwrap();
-        assert_eq!(flags["fail-swap-on"], "true");
-        assert_eq!(flags["v"], "4");
-        assert_eq!(flags["hostname-override"], "edge-1");
-        assert_eq!(flags["kubeconfig"], "/var/lib/rancher/k3s/agent/kubelet.kubeconfig");
-        assert_eq!(flags["config-dir"], "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d");
     }
 
     #[test]

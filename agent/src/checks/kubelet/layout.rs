@@ -29,6 +29,8 @@ pub(crate) enum Layout {
     Rke2,
     /// MicroK8s: the kubelet is a part of kubelite, its flags in a file.
     Microk8s,
+    /// k0s: the kubelet is a child of the k0s process.
+    K0s,
 }
 
 /// What holds where neither flag nor file says anything.
@@ -79,8 +81,26 @@ impl Layout {
             Self::Rke2
         } else if unit.starts_with("snap.") && unit.contains("kubelite") {
             Self::Microk8s
+        } else if unit.starts_with("k0s") {
+            Self::K0s
         } else {
             Self::Plain
+        }
+    }
+
+    /// From the name of the process that the kubelet was found by.
+    pub(crate) fn of_process(name: &str) -> Self {
+        if name.starts_with("k3s") { Self::K3s } else { Self::Plain }
+    }
+
+    /// What a unit of any name turns out to run.
+    pub(crate) fn or_of_program(self, argv: &[String]) -> Self {
+        let program = argv.first().and_then(|program| program.rsplit('/').next());
+        match (self, program) {
+            (Self::Plain, Some("k3s")) => Self::K3s,
+            (Self::Plain, Some("rke2")) => Self::Rke2,
+            (Self::Plain, Some("k0s")) => Self::K0s,
+            _ => self,
         }
     }
 
@@ -91,6 +111,7 @@ impl Layout {
             () if any("/k3s/") => Self::K3s,
             () if any("/rke2/") => Self::Rke2,
             () if any("/microk8s/") => Self::Microk8s,
+            () if any("/k0s/") => Self::K0s,
             () => Self::Plain,
         }
     }
@@ -99,9 +120,16 @@ impl Layout {
         match self {
             Self::Plain => KUBELET,
             Self::Microk8s => Defaults { runtime_endpoint: "unix:///var/snap/microk8s/common/run/containerd.sock", ..KUBELET },
+            // It writes the rest into the configuration file (pkg/component/worker/kubelet.go).
+            Self::K0s => Defaults { runtime_endpoint: "unix:///run/k0s/containerd.sock", ..KUBELET },
             Self::K3s => RANCHER,
             Self::Rke2 => Defaults { from: "rke2", ..RANCHER },
         }
+    }
+
+    /// Whether the kubelet's unit itself serves the loopback address that its kubeconfig names.
+    pub(crate) fn serves_loopback(self) -> bool {
+        matches!(self, Self::K3s | Self::Rke2 | Self::Microk8s)
     }
 
     /// Where k3s and RKE2 keep their data, unless told otherwise.
@@ -109,7 +137,7 @@ impl Layout {
         match self {
             Self::K3s => Some("/var/lib/rancher/k3s"),
             Self::Rke2 => Some("/var/lib/rancher/rke2"),
-            Self::Plain | Self::Microk8s => None,
+            Self::Plain | Self::Microk8s | Self::K0s => None,
         }
     }
 
@@ -118,7 +146,16 @@ impl Layout {
         match self {
             Self::K3s => Some("/etc/rancher/k3s/config.yaml"),
             Self::Rke2 => Some("/etc/rancher/rke2/config.yaml"),
-            Self::Plain | Self::Microk8s => None,
+            Self::Plain | Self::Microk8s | Self::K0s => None,
+        }
+    }
+
+    /// How the names of the variables begin that k3s and RKE2 take for flags.
+    pub(crate) fn variables(self) -> Option<&'static str> {
+        match self {
+            Self::K3s => Some("K3S"),
+            Self::Rke2 => Some("RKE2"),
+            Self::Plain | Self::Microk8s | Self::K0s => None,
         }
     }
 }
@@ -157,7 +194,7 @@ pub(crate) fn unit_on_disk(host: &Host) -> Result<Option<String>, ReadError> {
 }
 
 fn is_kubelet_unit(name: &str) -> bool {
-    let known = ["kubelet.service", "k3s.service", "k3s-agent.service", "rke2-server.service", "rke2-agent.service"];
+    let known = ["kubelet.service", "k3s.service", "k3s-agent.service", "rke2-server.service", "rke2-agent.service", "k0sworker.service"];
     known.contains(&name) || (name.starts_with("snap.") && name.contains("kubelite") && name.ends_with(".service"))
 }
 
@@ -183,7 +220,10 @@ mod tests {
         assert_eq!(Layout::of_unit("k3s-agent.service"), Layout::K3s);
         assert_eq!(Layout::of_unit("rke2-server.service"), Layout::Rke2);
         assert_eq!(Layout::of_unit("snap.microk8s.daemon-kubelite.service"), Layout::Microk8s);
+        assert_eq!(Layout::of_unit("k0scontroller.service"), Layout::K0s);
+        assert_eq!(Layout::of_unit("edge.service").or_of_program(&["/usr/local/bin/k3s".to_owned()]), Layout::K3s);
         assert_eq!(Layout::of_traces(&["/var/lib/rancher/rke2/agent"]), Layout::Rke2);
+        assert_eq!(Layout::of_traces(&["/var/lib/k0s/kubelet.conf"]), Layout::K0s);
         assert_eq!(Layout::of_traces(&["/var/lib/kubelet/config.yaml"]), Layout::Plain);
     }
 

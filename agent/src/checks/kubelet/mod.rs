@@ -5,10 +5,12 @@ pub(crate) mod config;
 mod effective;
 pub(super) mod environment;
 pub(super) mod flags;
+mod k0s;
 pub(crate) mod layout;
 mod name;
 mod next_start;
 mod presence;
+mod rancher;
 mod rules;
 
 use std::time::Duration;
@@ -105,6 +107,7 @@ fn report(look: &Look, found: Found) -> Facts {
 fn report_kubelet(look: &Look, found: &Found, layout: Layout, facts: &mut Facts) {
     let at = look.began_at;
     let definition = found.definition.as_ref().and_then(|definition| definition.as_ref().ok());
+    let layout = definition.map_or(layout, |unit| layout.or_of_program(&unit.exec_start));
     let main_pid = look.known.known(fact::KUBELET_UNIT_MAIN_PID);
     let command = command::find(&look.host, layout, definition, main_pid);
     let known = match &command.flags {
