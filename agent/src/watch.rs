@@ -9,7 +9,7 @@ use nodewhy_diagnosis::{Facts, Missing};
 use tokio::sync::{mpsc, watch};
 
 use crate::checks::units::{self, Units};
-use crate::checks::{Look, UNITS};
+use crate::checks::{Look, RUNTIME_UNIT, UNITS};
 use crate::host::Host;
 use crate::host::bus::{Change, Signals};
 use crate::host::journal::Follower;
@@ -22,7 +22,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 pub struct Watch {
     /// The node.
     pub host: Arc<Host>,
-    /// What is known: whether this is a Kubernetes node.
+    /// What is known: whether this is a Kubernetes node, and at which endpoint its runtime is.
     pub known: watch::Receiver<Arc<Facts>>,
     /// Drained at every change.
     pub journal: Arc<Follower>,
@@ -58,7 +58,7 @@ impl Watch {
             Err(missing) => {
                 let why = missing.why.clone();
                 let mut facts = Facts::new();
-                UNITS.reports.iter().for_each(|prefix| facts.miss_under(prefix, Timestamp::now(), &missing));
+                UNITS.reports.iter().chain(RUNTIME_UNIT.reports).for_each(|prefix| facts.miss_under(prefix, Timestamp::now(), &missing));
                 self.tell(facts).await?;
                 return Ok(why);
             }
@@ -70,15 +70,18 @@ impl Watch {
             Reread::Others => return Ok("other units were found".to_owned()),
             Reread::Failed(why) => return Ok(why),
         }
+        let mut known = self.known.clone();
         loop {
             let change = tokio::select! {
                 change = signals.next() => change,
+                // The runtime's unit is the one behind the endpoint that the kubelet is configured with.
+                Ok(()) = known.changed() => Some(Change::Reread),
                 () = self.out.closed() => return Err(Deaf),
             };
             match change {
                 None => return Ok("the D-Bus connection ended".to_owned()),
                 Some(Change::Unit(index, message)) => {
-                    let status = if index == 0 && units.kubelet.is_some() { &mut units.kubelet } else { &mut units.runtime };
+                    let status = if index == 0 && units.kubelet.is_ok() { units.kubelet.as_mut().ok() } else { units.runtime.as_mut() };
                     let Some(status) = status else { continue };
                     if self.host.apply_change(status, &message) {
                         self.journal.expect_entries();
@@ -114,7 +117,7 @@ impl Watch {
             Ok(fresh) => fresh,
             Err(missing) => return Ok(Reread::Failed(missing.why)),
         };
-        let names = |units: &Units| [&units.kubelet, &units.runtime].map(|unit| unit.as_ref().map(|unit| unit.name.clone()));
+        let names = |units: &Units| [units.kubelet.as_ref().ok(), units.runtime.as_ref()].map(|unit| unit.map(|unit| unit.name.clone()));
         let same = names(&fresh) == names(units);
         *units = fresh;
         self.journal.expect_entries();

@@ -73,7 +73,11 @@ impl Hurry {
             return Vec::new();
         }
         self.unit_changed = Some(now);
-        checks::ALL.iter().filter(|check| check.name != checks::UNITS.name).map(|check| check.name).collect()
+        checks::ALL
+            .iter()
+            .filter(|check| ![checks::UNITS.name, checks::RUNTIME_UNIT.name].contains(&check.name))
+            .map(|check| check.name)
+            .collect()
     }
 
     /// A look that began then is back. Whether it is the first since a sighting that it may refute or end.

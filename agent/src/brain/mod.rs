@@ -273,8 +273,9 @@ impl Brain {
         let only_looks = !self.changed && self.waiting.is_empty();
         // Facts read since a sighting may end it even if they are what they were.
         self.changed |= self.hurry.came_back(looked.check, looked.began_at);
-        // All that the watch asks for is whether this is a Kubernetes node; the rest changes too often to be copied for it.
-        let of_interest = looked.facts.get(s::NODE_IS_KUBERNETES.path()).is_some();
+        // All that the watch asks for is whether this is a Kubernetes node and where its runtime is; the rest changes too often to be copied for it.
+        let asked_for = [s::NODE_IS_KUBERNETES.path(), s::KUBELET_CONFIG_RUNTIME_ENDPOINT.path()];
+        let of_interest = asked_for.iter().any(|path| looked.facts.get(path).is_some());
         if self.facts.absorb(self.by_this_clock(looked.facts)) {
             self.changed = true;
             if of_interest {
@@ -290,7 +291,9 @@ impl Brain {
         self.gathering = None;
         let facts = self.by_this_clock(facts);
         if let Some(began_at) = facts.get(s::KUBELET_UNIT_NAME.path()).map(|fact| fact.read_at) {
-            self.changed |= self.hurry.came_back(checks::UNITS.name, began_at);
+            for check in [&checks::UNITS, &checks::RUNTIME_UNIT] {
+                self.changed |= self.hurry.came_back(check.name, began_at);
+            }
         }
         self.order(Order::Learn(facts.clone()));
         if self.facts.absorb(facts) {

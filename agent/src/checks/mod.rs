@@ -45,7 +45,7 @@ use nodewhy_diagnosis::node::quantity;
 
 use crate::host::Host;
 
-pub use units::UNITS;
+pub use units::{RUNTIME_UNIT, UNITS};
 
 /// What a look is given.
 #[derive(Debug, Clone)]
@@ -109,6 +109,7 @@ pub const ALL: &[Check] = &[
     node::CHECK,
     kubelet::DISCOVER,
     UNITS,
+    RUNTIME_UNIT,
     kubelet::CHECK,
     kubeconfig::CHECK,
     healthz::CHECK,

@@ -44,6 +44,9 @@ pub(super) fn report(look: &Look, units: &Result<FoundUnits, Missing>) -> Facts 
 
 /// The layout of the kubelet found by unit, process or trace; `None` if this is no Kubernetes node.
 pub(super) fn find(host: &Host, units: &Result<FoundUnits, Missing>) -> Result<Option<Layout>, Missing> {
+    if let Ok(FoundUnits { process: Some(process), .. }) = units {
+        return Ok(Some(Layout::of_process(&process.name)));
+    }
     if let Ok(FoundUnits { kubelet: Some(unit), .. }) = units {
         return Ok(Some(Layout::of_unit(unit)));
     }

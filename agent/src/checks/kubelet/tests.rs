@@ -24,8 +24,8 @@ fn kubeadm() -> UnitDefinition {
 }
 
 fn facts_of(node: &Node, definition: Option<UnitDefinition>) -> Facts {
-    let units =
-        FoundUnits { kubelet: definition.as_ref().map(|unit| unit.name.clone()), looked_in: vec!["kubelet.service".into()], runtime: None };
+    let kubelet = definition.as_ref().map(|unit| unit.name.clone());
+    let units = FoundUnits { kubelet, looked_in: vec!["kubelet.service".into()], ..FoundUnits::default() };
     let mut facts = presence::report(&node.look_for(&DISCOVER), &Ok(units.clone()));
     node.assert_reports_its_own(&DISCOVER, &facts);
     let found = report(&node.look_for(&CHECK), Found { units: Ok(units), definition: definition.map(Ok) });
@@ -136,6 +136,12 @@ fn a_host_without_kubelet_has_nothing_to_look_at_and_says_where_it_looked() {
     for path in ["kubelet.flags", "kubelet.config.port", "kubelet.kubeconfig.path", "kubelet.bootstrap.exists"] {
         assert_eq!(facts.value(path).unwrap_err().kind, MissingKind::NotApplicable, "{path}");
     }
+}
+
+#[test]
+fn a_host_whose_only_kubelet_is_a_containers_is_no_node() {
+    let kind = proc().file("/proc/7/comm", "kubelet\n").file("/proc/7/status", "NSpid:\t7\t1\n");
+    assert_eq!(facts_of(&kind, None).known(fact::NODE_IS_KUBERNETES), Some(false));
 }
 
 #[test]

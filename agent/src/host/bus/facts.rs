@@ -6,22 +6,36 @@ use nodewhy_diagnosis::{Facts, Missing, MissingKind};
 
 use super::UnitStatus;
 
-/// The facts of the kubelet's and the runtime's units. `None`: there is no such unit; `kubelet_expected` says that the node has a
-/// kubelet's configuration all the same, so that a kubelet unit should be there.
-pub fn unit_facts(
-    kubelet: Option<&UnitStatus>,
-    runtime: Option<&UnitStatus>,
-    kubelet_expected: bool,
-    booted_at: Option<Timestamp>,
-    read_at: Timestamp,
-) -> Facts {
+/// Why there is no unit of the kubelet's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoUnit {
+    /// There is no kubelet on this host.
+    NoKubelet,
+    /// The node has a kubelet's configuration, so that a unit should be there.
+    Gone,
+    /// This process is a kubelet that no unit runs.
+    Unneeded(i64),
+}
+
+/// The facts of the kubelet's unit.
+pub fn kubelet_unit_facts(unit: Result<&UnitStatus, NoUnit>, booted_at: Option<Timestamp>, read_at: Timestamp) -> Facts {
     let mut facts = Facts::new();
-    match kubelet {
-        Some(unit) => kubelet_facts(&mut facts, unit, booted_at, read_at),
-        None if kubelet_expected => no_kubelet_unit(&mut facts, read_at),
-        None => facts.miss_under("kubelet.unit", read_at, &not_here("no kubelet unit on this node")),
+    match unit {
+        Ok(unit) => kubelet_facts(&mut facts, unit, booted_at, read_at),
+        Err(NoUnit::Gone) => no_kubelet_unit(&mut facts, read_at),
+        Err(NoUnit::NoKubelet) => facts.miss_under("kubelet.unit", read_at, &not_here("no kubelet unit on this node")),
+        Err(NoUnit::Unneeded(pid)) => {
+            let why = format!("the kubelet is not run by a unit of systemd: it is, or was when it was seen last, process {pid}");
+            facts.miss_under("kubelet.unit", read_at, &not_here(&why));
+        }
     }
-    match runtime {
+    facts
+}
+
+/// The facts of the runtime's unit, if it has one of its own.
+pub fn runtime_unit_facts(unit: Option<&UnitStatus>, booted_at: Option<Timestamp>, read_at: Timestamp) -> Facts {
+    let mut facts = Facts::new();
+    match unit {
         Some(unit) => runtime_facts(&mut facts, unit, booted_at, read_at),
         None => facts.miss_under("runtime.unit", read_at, &not_here("no unit of its own runs a container runtime here")),
     }
@@ -95,8 +109,9 @@ mod tests {
     #[test]
     fn every_fact_of_both_units_is_reported_whatever_is_found() {
         let unit = UnitStatus { name: "kubelet.service".into(), ..UnitStatus::default() };
-        for (kubelet, expected) in [(Some(&unit), true), (None, true), (None, false)] {
-            let facts = unit_facts(kubelet, kubelet, expected, None, NOW);
+        for kubelet in [Ok(&unit), Err(NoUnit::NoKubelet), Err(NoUnit::Gone), Err(NoUnit::Unneeded(7))] {
+            let mut facts = kubelet_unit_facts(kubelet, None, NOW);
+            facts.absorb(runtime_unit_facts(kubelet.ok(), None, NOW));
             for entry in s::under("kubelet.unit").chain(s::under("runtime.unit")).filter(|entry| !entry.derived) {
                 assert!(facts.get(entry.path).is_some(), "{} is not reported", entry.path);
             }
@@ -105,31 +120,38 @@ mod tests {
 
     #[test]
     fn a_node_without_kubernetes_misses_nothing() {
-        let facts = unit_facts(None, None, false, None, NOW);
+        let mut facts = kubelet_unit_facts(Err(NoUnit::NoKubelet), None, NOW);
+        facts.absorb(runtime_unit_facts(None, None, NOW));
         assert!(facts.iter().all(|(_, fact)| fact.value.as_ref().is_err_and(|why| why.kind == MissingKind::NotApplicable)));
     }
 
     #[test]
     fn a_configured_node_without_a_unit_has_a_unit_that_is_not_found() {
-        let facts = unit_facts(None, None, true, None, NOW);
+        let facts = kubelet_unit_facts(Err(NoUnit::Gone), None, NOW);
         assert_eq!(facts.known(s::KUBELET_UNIT_LOAD_STATE).as_deref(), Some("not-found"));
         assert_eq!(facts.known(s::KUBELET_UNIT_RUNNING), Some(false));
+    }
+
+    #[test]
+    fn a_kubelet_that_needs_no_unit_misses_none() {
+        let facts = kubelet_unit_facts(Err(NoUnit::Unneeded(7)), None, NOW);
+        assert!(facts.iter().all(|(_, fact)| fact.value.as_ref().is_err_and(|why| why.kind == MissingKind::NotApplicable)));
     }
 
     #[test]
     fn an_enabled_unit_that_never_started_is_down_since_the_boot() {
         let booted = Timestamp::from_second(1000).expect("a time");
         let unit = UnitStatus { file_state: "enabled".into(), ..UnitStatus::default() };
-        assert_eq!(unit_facts(Some(&unit), None, true, Some(booted), NOW).known(s::KUBELET_UNIT_STATE_SINCE), Some(booted));
+        assert_eq!(kubelet_unit_facts(Ok(&unit), Some(booted), NOW).known(s::KUBELET_UNIT_STATE_SINCE), Some(booted));
         let unit = UnitStatus { file_state: "disabled".into(), ..UnitStatus::default() };
-        assert_eq!(unit_facts(Some(&unit), None, true, Some(booted), NOW).known(s::KUBELET_UNIT_STATE_SINCE), None);
+        assert_eq!(kubelet_unit_facts(Ok(&unit), Some(booted), NOW).known(s::KUBELET_UNIT_STATE_SINCE), None);
     }
 
     #[test]
     fn an_exit_is_told_with_code_and_time() {
         let exit = Exit { kind: "exited", status: 1, at: Some(NOW), ran_for: None };
         let unit = UnitStatus { exit: Some(exit), ..UnitStatus::default() };
-        let facts = unit_facts(Some(&unit), None, true, None, NOW);
+        let facts = kubelet_unit_facts(Ok(&unit), None, NOW);
         assert_eq!(facts.known(s::KUBELET_UNIT_EXIT_STATUS), Some(1));
         assert_eq!(facts.known(s::KUBELET_UNIT_EXITED_AT), Some(NOW));
         assert_eq!(facts.known(s::KUBELET_UNIT_EXIT_KIND).as_deref(), Some("exited"));

@@ -5,6 +5,7 @@
 
 mod facts;
 mod find;
+mod running;
 mod signals;
 mod unit;
 
@@ -18,8 +19,9 @@ use zbus::message::Message;
 
 use super::Host;
 
-pub use facts::unit_facts;
+pub use facts::{NoUnit, kubelet_unit_facts, runtime_unit_facts};
 pub use find::FoundUnits;
+pub use running::Process;
 pub use signals::{Change, Signals};
 pub use unit::{Exit, UnitDefinition, UnitStatus};
 
@@ -43,6 +45,8 @@ pub(super) struct Bus {
     found: tokio::sync::Mutex<Option<(tokio::time::Instant, FoundUnits)>>,
     /// How each unit's main process ended last: systemd forgets it when it starts the next one.
     exits: Mutex<BTreeMap<String, Exit>>,
+    /// The kubelet that was found by its process last: where its unit is to be looked for once it has ended.
+    last_process: Mutex<Option<Process>>,
 }
 
 /// A D-Bus call that failed.
