@@ -8,6 +8,7 @@ use nodewhy_diagnosis::facts::schema as fact;
 use nodewhy_diagnosis::{Facts, Missing};
 use serde::Deserialize;
 
+use super::apiserver::proxy::without_user;
 use super::kubelet::config::yaml_complaint;
 use super::support::{blocking, miss_all, needs, no_kubelet, not_applicable};
 use super::{Check, Look, Stage};
@@ -110,7 +111,7 @@ pub(crate) enum Credentials {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kubeconfig {
     pub(crate) path: String,
-    /// As written.
+    /// As written, without a password.
     pub(crate) server: String,
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -214,13 +215,13 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Kubeconfig, String> {
     let cluster = cluster.ok_or_else(|| format!("{path}: there is no cluster {:?}, which context {current} names", context.cluster))?;
     let users = file.users.unwrap_or_default();
     let user = users.into_iter().find(|user| user.name == context.user).map(|user| user.user).unwrap_or_default();
-    let (host, port) =
-        split_server(&cluster.server).ok_or_else(|| format!("{path}: server {:?} is not an https:// address", cluster.server))?;
+    let (host, port) = split_server(&cluster.server)
+        .ok_or_else(|| format!("{path}: server {:?} is not an https:// address", without_user(&cluster.server)))?;
     let reader = Reader { path };
     Ok(Kubeconfig {
         path: path.to_owned(),
         authority: reader.material("certificate-authority", cluster.certificate_authority_data, cluster.certificate_authority)?,
-        server: cluster.server,
+        server: without_user(&cluster.server),
         host,
         port,
         tls_server_name: cluster.tls_server_name.filter(|name| !name.is_empty()),
@@ -263,9 +264,10 @@ impl Reader<'_> {
     }
 }
 
-/// Host and port of `https://host[:port][/path]`.
+/// Host and port of `https://[user[:password]@]host[:port][/path]`: client-go reads it with net/url, which takes a user.
 fn split_server(server: &str) -> Option<(String, u16)> {
     let authority = server.strip_prefix("https://")?.split('/').next()?;
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, rest) = rest.split_once(']')?;
@@ -277,7 +279,7 @@ fn split_server(server: &str) -> Option<(String, u16)> {
         },
     };
     let port = port.map_or(Ok(443), str::parse).ok()?;
-    (!host.is_empty() && !host.contains('@')).then(|| (host.to_owned(), port))
+    (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 
 #[cfg(test)]
@@ -344,6 +346,15 @@ users:
         for bad in ["", "http://x:1", "https://", "https://:6443", "https://x:port", "https://x:99999", "https://[::1"] {
             assert_eq!(split_server(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_password_in_the_server_is_told_to_nobody() {
+        let of = |server: &str| parse(PATH, &KUBEADM.replace("https://k8s-api.example.net:6443", server));
+        let config = of("https://me:secret@10.0.0.1:6443").unwrap();
+        assert_eq!((config.host.as_str(), config.port, config.server.as_str()), ("10.0.0.1", 6443, "https://***@10.0.0.1:6443"));
+        let error = of("http://me:secret@10.0.0.1").unwrap_err();
+        assert!(error.contains("***@10.0.0.1") && !error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -14,11 +14,13 @@ type Said = Result<(String, String), Missing>;
 /// Files imported by containerd's configuration that are looked at, at most.
 const IMPORT_LIMIT: usize = 32;
 
-/// Writes the driver and where it was said.
+/// Writes the driver and where it was said. `config` is `None` where the runtime does not answer at all: then it has no driver in force, and
+/// whether it would tell the kubelet of it (KubeletCgroupDriverFromCRI) is not known either.
 pub(super) fn report(look: &Look, endpoint: &str, config: Option<Result<RuntimeConfigResponse, CriError>>, facts: &mut Facts) {
-    let said = match config.and_then(Result::ok).and_then(|answer| answer.linux) {
-        Some(linux) => of_cri(linux.cgroup_driver),
-        None => of_file(&look.host, endpoint),
+    let said = match config.map(|answer| answer.ok().and_then(|answer| answer.linux)) {
+        Some(Some(linux)) => of_cri(linux.cgroup_driver),
+        Some(None) => of_file(&look.host, endpoint),
+        None => Err(failed(format!("the runtime does not answer at {endpoint}"))),
     };
     facts.put(fact::RUNTIME_CGROUP_DRIVER, look.began_at, said.clone().map(|(driver, _)| driver));
     facts.put(fact::RUNTIME_CGROUP_DRIVER_FROM, look.began_at, said.map(|(_, from)| from));
@@ -42,6 +44,8 @@ fn of_file(host: &Host, endpoint: &str) -> Said {
         // k3s and RKE2 write this file at each start, below their data directory.
         let files = ["/var/lib/rancher/k3s/agent/etc/containerd/config.toml", "/var/lib/rancher/rke2/agent/etc/containerd/config.toml"];
         of_containerd(host, files.into_iter().find(|file| host.exists(file).unwrap_or_default()).unwrap_or(files[0]))
+    } else if endpoint.contains("/k0s/") {
+        of_containerd(host, "/etc/k0s/containerd.toml")
     } else if endpoint.contains("microk8s") {
         of_containerd(host, "/var/snap/microk8s/current/args/containerd.toml")
     } else if endpoint.contains("containerd") {

@@ -161,6 +161,15 @@ async fn a_socket_nobody_listens_on_is_refused() {
     assert_eq!(state_of(&node.look_async(&CHECK).await), "refused");
 }
 
+#[test]
+fn a_runtime_that_is_down_has_no_driver_whatever_its_file_says() {
+    let file = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\nSystemdCgroup = true\n";
+    let facts = node().file("/etc/containerd/config.toml", file).look(&CHECK);
+    assert_eq!(state_of(&facts), "missing");
+    assert_eq!(facts.value("runtime.cgroup_driver").unwrap_err().kind, MissingKind::Failed);
+    assert_eq!(facts.value("runtime.cgroup_driver_from").unwrap_err().kind, MissingKind::Failed);
+}
+
 #[tokio::test]
 async fn a_hung_runtime_times_out_within_the_deadline() {
     let node = node().deadline(Duration::from_millis(400));
