@@ -6,6 +6,8 @@ use nodewhy_diagnosis::Facts;
 use nodewhy_diagnosis::facts::{Key, Record, Value, schema as s};
 use nodewhy_proto::v1::About;
 
+use crate::host::api::is_loopback;
+
 /// What the kubelet's own role is called among the certificates.
 const CLIENT: &str = "kubelet-client";
 
@@ -30,10 +32,15 @@ pub fn about(facts: &Facts, configured: &BTreeMap<String, String>, before: &Abou
         ("certificateIssuer", issuer(facts)),
     ];
     let traits = traits.into_iter().filter_map(|(name, value)| {
-        let value = value.or_else(|| before.traits.get(name).cloned())?;
+        let value = value.or_else(|| before.traits.get(name).cloned()).filter(|value| !is_of_each_node(value))?;
         Some((name.to_owned(), value.chars().take(253).collect()))
     });
     About { traits: traits.collect(), labels: labels.into_iter().collect() }
+}
+
+/// A loopback address (the load balancer that each k3s and rke2 node has of its own): many nodes have the same and share nothing.
+fn is_of_each_node(value: &str) -> bool {
+    value.rsplit_once(':').is_some_and(|(host, port)| port.parse::<u16>().is_ok() && is_loopback(host))
 }
 
 fn known(facts: &Facts, key: Key<String>) -> Option<String> {
@@ -73,6 +80,20 @@ mod tests {
         let configured = BTreeMap::from([("rack".to_owned(), "r2".to_owned())]);
         let about = about(&facts, &configured, &About::default());
         assert_eq!((about.labels["rack"].as_str(), about.labels["zone"].as_str(), about.labels.len()), ("r2", "a", 2));
+    }
+
+    #[test]
+    fn a_load_balancer_on_the_node_itself_is_nothing_that_nodes_have_in_common() {
+        let mut facts = Facts::new();
+        let mut before = About::default();
+        before.traits.insert("apiServer".to_owned(), "127.0.0.1:6444".to_owned());
+        for address in ["127.0.0.1:6444", "[::1]:7443", "localhost:6443"] {
+            facts.set(s::APISERVER_ADDRESS, NOW, address.to_owned());
+            assert_eq!(about(&facts, &BTreeMap::new(), &before).traits.get("apiServer"), None, "{address}");
+        }
+        assert_eq!(about(&Facts::new(), &BTreeMap::new(), &before).traits.get("apiServer"), None, "of an agent before");
+        facts.set(s::APISERVER_ADDRESS, NOW, "10.0.0.1:6443".to_owned());
+        assert_eq!(about(&facts, &BTreeMap::new(), &before).traits["apiServer"], "10.0.0.1:6443");
     }
 
     #[test]

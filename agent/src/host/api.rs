@@ -145,6 +145,11 @@ pub async fn connect(addresses: &[IpAddr], port: u16, until: Instant) -> Result<
     Err(failed)
 }
 
+/// Whether a host's name or address is the machine's own for certain.
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// `host:port`, an IPv6 address in brackets.
 pub fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }

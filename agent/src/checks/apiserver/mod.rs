@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use self::proxy::{Proxy, Way};
 use self::steps::{Step, Walk};
 use super::kubeconfig::{self, Credentials, Kubeconfig, Material};
+use super::kubelet::layout::Layout;
 use super::support::{all_missing, failed, miss_all, needs, no_kubelet, not_applicable};
 use super::{Check, Look, Looking, Stage};
 use crate::host::api::{self, Identity};
@@ -59,7 +60,8 @@ fn look(look: Look) -> Looking {
         };
         match prepared.await {
             Ok(Ok(target)) => look_at(&look, target).await,
-            Ok(Err(why)) => all_missing(REPORTS, began_at, &why),
+            Ok(Err(Unasked::For(why))) => all_missing(REPORTS, began_at, &why),
+            Ok(Err(Unasked::Unserved(words))) => unserved(began_at, &words),
             Err(panic) => all_missing(REPORTS, began_at, &failed(format!("the look itself broke: {panic}"))),
         }
     })
@@ -67,6 +69,26 @@ fn look(look: Look) -> Looking {
 
 /// Words of `apiserver.failure` that are a verdict on the certificate that was shown.
 const CERTIFICATE_FAULTS: [&str; 4] = ["unknown-authority", "certificate-expired", "certificate-not-yet-valid", "name-mismatch"];
+
+/// Why nobody is asked.
+enum Unasked {
+    For(Missing),
+    /// The kubelet's own unit would serve the address, and does not run.
+    Unserved(String),
+}
+
+impl From<Missing> for Unasked {
+    fn from(why: Missing) -> Self {
+        Self::For(why)
+    }
+}
+
+/// The server has nothing to do with it; what it said before is unknown as with any server that does not answer.
+fn unserved(began_at: Timestamp, words: &str) -> Facts {
+    let mut facts = all_missing(REPORTS, began_at, &not_applicable(words));
+    miss_all(&mut facts, SAID, began_at, &failed(format!("the API server could not be asked: {words}")));
+    facts
+}
 
 /// What is asked, and as whom.
 struct Target {
@@ -82,19 +104,22 @@ struct Target {
     hosts: crate::host::Host,
 }
 
-fn prepare(look: &Look) -> Result<Target, Missing> {
+fn prepare(look: &Look) -> Result<Target, Unasked> {
     if let Some(why) = no_kubelet(look) {
-        return Err(why);
+        return Err(why.into());
     }
     let path = needs(look, fact::KUBELET_KUBECONFIG_PATH)?;
     let config = match kubeconfig::load(&look.host, &path) {
         // A node that has not joined yet: the same server is in the bootstrap kubeconfig.
         Err(kubeconfig::LoadError::Read(error)) if error.is_absence() => match look.known.known(fact::KUBELET_BOOTSTRAP_PATH) {
             Some(bootstrap) => kubeconfig::load(&look.host, &bootstrap).map_err(|_| Missing::from(&error))?,
-            None => return Err(Missing::from(&error)),
+            None => return Err(Missing::from(&error).into()),
         },
         other => other.map_err(|error| error.missing())?,
     };
+    if let Some(words) = own_unit_is_down(look, &config) {
+        return Err(Unasked::Unserved(words));
+    }
     let way = proxy::way(look, &config)?;
     let authorities = authorities(look, &config)?;
     let mut target = Target {
@@ -109,6 +134,15 @@ fn prepare(look: &Look) -> Result<Target, Missing> {
     };
     add_credentials(look, &mut target);
     Ok(target)
+}
+
+/// k3s and rke2 point their kubelet to a load balancer in their own process (k3s pkg/agent/loadbalancer: 127.0.0.1:6443 and 6444), MicroK8s
+/// to the API server in kubelite.
+fn own_unit_is_down(look: &Look, config: &Kubeconfig) -> Option<String> {
+    let unit = look.known.known(fact::KUBELET_UNIT_NAME)?;
+    let down = look.known.known(fact::KUBELET_UNIT_RUNNING) == Some(false);
+    let own = api::is_loopback(&config.host) && Layout::of_unit(&unit).serves_loopback();
+    (down && own).then(|| format!("{} is served by {unit}, which does not run", api::authority(&config.host, config.port)))
 }
 
 fn authorities(look: &Look, config: &Kubeconfig) -> Result<Vec<u8>, Missing> {
