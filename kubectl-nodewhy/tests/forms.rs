@@ -151,9 +151,17 @@ fn other_programs() -> Vec<(&'static str, Dress)> {
             "docker json-file",
             each(|l| format!("{{\"log\":{},\"stream\":\"stderr\",\"time\":\"2026-11-22T{}Z\"}}", json(&format!("{}\n", l.text)), l.time)),
         ),
+        ("microk8s", each(|l| format!("Nov 22 {} node1 microk8s.daemon-kubelite[{}]: {}", &l.time[..8], l.pid, l.text))),
+        ("a snap's kubelet", each(|l| format!("Nov 22 {} node1 kubelet.daemon[{}]: {}", &l.time[..8], l.pid, l.text))),
+        ("a script's", each(|l| format!("Nov 22 {} node1 sh[{}]: {}", &l.time[..8], l.pid, l.text))),
+        ("talosctl dmesg", each(|l| format!("10.0.0.2: user: warning: [2026-11-22T{}Z]: kubelet: {}", l.time, l.text))),
+        ("BusyBox' syslogd", each(|l| format!("Nov 22 {} node1 daemon.info kubelet[{}]: {}", &l.time[..8], l.pid, l.text))),
         ("docker logs -t, kubectl logs --timestamps", each(|l| format!("2026-11-22T{}123Z {}", l.time, l.text))),
         ("cri", each(|l| format!("2026-11-22T{}123Z stderr F {}", l.time, l.text))),
         ("kubectl logs --prefix", each(|l| format!("[pod/kubelet-node1/kubelet] {}", l.text))),
+        ("kubetail", each(|l| format!("[kubelet-node1 kubelet] {}", l.text))),
+        ("stern", each(|l| format!("kubelet-node1 › kubelet {}", l.text))),
+        ("docker compose, instance", each(|l| format!("rke_kubelet_1  | {}", l.text))),
         ("docker compose", each(|l| format!("kubelet  | {}", l.text))),
         (
             "minikube logs",
@@ -196,6 +204,44 @@ fn other_programs() -> Vec<(&'static str, Dress)> {
             }),
         ),
         ("aws logs tail", each(|l| format!("2026-11-22T{}+00:00 ip-10-0-1-2.ec2.internal {}", l.time, l.text))),
+        (
+            "cloudwatch around fluent bit",
+            each(|l| format!("{{\"timestamp\":{},\"message\":{}}}", micros(l) / 1000, json(&format!("{{\"log\":{}}}", json(&l.text))))),
+        ),
+        (
+            "loki",
+            each(|l| {
+                format!(
+                    "{{\"line\":{},\"timestamp\":\"2026-11-22T{}Z\",\"labels\":{{\"unit\":\"kubelet.service\"}}}}",
+                    json(&l.text),
+                    l.time
+                )
+            }),
+        ),
+        (
+            "loki's api",
+            whole(|lines| {
+                let values: Vec<_> = lines.iter().map(|l| format!("[\"{}000\",{}]", micros(l), json(&l.text))).collect();
+                format!("{{\"data\":{{\"result\":[{{\"stream\":{{\"unit\":\"kubelet.service\"}},\"values\":[{}]}}]}}}}\n", values.join(","))
+            }),
+        ),
+        (
+            "splunk",
+            each(|l| format!("{{\"result\":{{\"_raw\":{},\"_time\":\"2026-11-22T{}Z\",\"host\":\"node1\"}}}}", json(&l.text), l.time)),
+        ),
+        (
+            "azure",
+            each(|l| {
+                format!(
+                    "{{\"TimeGenerated\":\"2026-11-22T{}Z\",\"Computer\":\"node1\",\"ProcessName\":\"kubelet\",\"SyslogMessage\":{}}}",
+                    l.time,
+                    json(&l.text)
+                )
+            }),
+        ),
+        ("open telemetry", each(|l| format!("{{\"timeUnixNano\":\"{}000\",\"body\":{{\"stringValue\":{}}}}}", micros(l), json(&l.text)))),
+        ("json behind a time", each(|l| format!("2026-11-22T{}Z {{\"log\":{},\"stream\":\"stderr\"}}", l.time, json(&l.text)))),
+        ("json that was cut", each(|l| format!("{{\"stream\":\"stderr\",\"log\":{}", json(&l.text)))),
         (
             "elastic, journalbeat",
             each(|l| {
@@ -280,6 +326,11 @@ fn copied() -> Vec<(&'static str, Dress)> {
         ("wrapped at 80", each(|l| wrapped_at(&short(l), 80))),
         ("wrapped at 120", each(|l| wrapped_at(&l.text, 120))),
         ("wrapped by a web page", each(|l| short(l).replace(" err=", "\n    err=").replace(": ", ":\n "))),
+        ("behind a prompt", each(|l| format!("root@node1:~# {}", l.text))),
+        ("a dashboard's time", each(|l| format!("7/14/2026, 3:12:49 PM {}", l.text))),
+        ("in brackets", each(|l| format!("[2026-11-22 {}] {}", l.time, l.text))),
+        ("redacted", each(|l| format!("Nov 22 {} <host> kubelet[xxx]: {}", &l.time[..8], l.text))),
+        ("markdown's escapes", each(|l| l.text.replacen(']', "\\]", 1))),
         ("cut by a pager", each(|l| format!("{}>", short(l).chars().take(320).collect::<String>()))),
         ("leading blanks", each(|l| format!("        {}", short(l)))),
         ("tabs", each(|l| format!("\t{}", l.text))),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::time::{self, Clock};
-use super::{JournalFields, MAX_MESSAGE, Spoken, clip};
+use super::{JournalFields, Klog, MAX_MESSAGE, Spoken, clip};
 
 /// Fields of one journal entry that matter, bounded.
 #[derive(Debug, Default)]
@@ -54,9 +54,13 @@ impl Entry {
     }
 
     pub(super) fn spoken(&self, clock: &mut Clock) -> Spoken<'_> {
-        let at = time::unix_micros(&self.micros).or_else(|| self.wall.and_then(|stamp| clock.resolve(stamp)));
+        let message = self.message.as_deref().unwrap_or("");
+        // Many an export leaves the journal's time out; the program wrote its own.
+        let own =
+            || Klog::parse(message)?.stamp.map(|stamp| time::Stamp::Yearless { month: stamp.month, day: stamp.day, micros: stamp.micros });
+        let at = time::unix_micros(&self.micros).or_else(|| self.wall.or_else(own).and_then(|stamp| clock.resolve(stamp)));
         let fields = JournalFields {
-            message: self.message.as_deref().unwrap_or(""),
+            message,
             systemd_unit: &self.unit,
             unit: &self.about,
             identifier: &self.identifier,

@@ -1,7 +1,7 @@
 //! What stands before a message: time, host, speaker, process, priority, in the many ways there are.
 
-use super::Source;
 use super::time::{self, Stamp};
+use super::{Source, date};
 
 /// What stands before a message.
 #[derive(Default)]
@@ -28,8 +28,8 @@ pub(super) fn split(line: &str) -> (Head<'_>, &str) {
         }
         rest = after;
     }
-    if let Some((kernel, priority, after)) = dmesg_facility(rest) {
-        (head.kernel, head.priority, rest) = (kernel, priority, after);
+    if let Some((host, kernel, priority, after)) = facility(rest) {
+        (head.host, head.kernel, head.priority, rest) = (host, kernel, priority, after);
     }
     if let Some((stamp, after)) = bracketed(rest) {
         let speaker = tag(after.trim_start(), Strictness::PidOrKnown);
@@ -53,7 +53,8 @@ pub(super) fn split(line: &str) -> (Head<'_>, &str) {
         None => Strictness::PidOrKnown,
     };
     if let Some(tag) = tag(rest.trim_start(), strictness) {
-        (head.host, head.name, head.pid) = (tag.host, tag.name, tag.pid);
+        (head.name, head.pid) = (tag.name, tag.pid);
+        head.host = if tag.host.is_empty() { head.host } else { tag.host };
         // PID 1's words without their prefix keep the unit's name.
         let bare_unit = head.stamp.is_none() && tag.pid.is_none() && tag.name.ends_with(".service");
         rest = if bare_unit { rest } else { tag.rest };
@@ -96,7 +97,7 @@ fn without_structured_data(text: &str) -> &str {
 
 /// Any time at the beginning: ISO, syslog, with a weekday before it (short-full), seconds since 1970 (short-unix).
 pub(super) fn leading_stamp(text: &str) -> Option<(Stamp, &str)> {
-    if let Some(found) = time::iso(text).or_else(|| time::syslog(text)) {
+    if let Some(found) = time::iso(text).or_else(|| time::syslog(text)).or_else(|| date::other(text)) {
         return Some(found);
     }
     let (word, rest) = text.split_once(' ')?;
@@ -143,6 +144,15 @@ fn angle_priority(text: &str) -> Option<(u8, &str)> {
     (digits.len() <= 3).then(|| digits.parse().ok())?.map(|priority| (priority, rest))
 }
 
+/// What [`dmesg_facility`] reads, in talosctl dmesg behind a node's name: `10.0.0.2: kern:    info: [2026-11-22T00:54:49Z]: `.
+fn facility(text: &str) -> Option<(&str, bool, Option<u8>, &str)> {
+    let (host, (kernel, priority, rest)) = match dmesg_facility(text) {
+        Some(found) => ("", found),
+        None => text.split_once(": ").filter(|(host, _)| is_host(host)).and_then(|(host, rest)| Some((host, dmesg_facility(rest)?)))?,
+    };
+    Some((host, kernel, priority, rest))
+}
+
 /// `kern  :err   : ` of dmesg -x: whether the kernel itself speaks, how loud, and what follows.
 fn dmesg_facility(text: &str) -> Option<(bool, Option<u8>, &str)> {
     const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
@@ -151,7 +161,7 @@ fn dmesg_facility(text: &str) -> Option<(bool, Option<u8>, &str)> {
     let (facility, rest) = text.split_once(':')?;
     let facility = FACILITIES.iter().find(|known| **known == facility.trim_end())?;
     let (level, rest) = rest.split_once(':')?;
-    let priority = LEVELS.iter().position(|known| *known == level.trim_end())?;
+    let priority = LEVELS.iter().position(|known| *known == level.trim() || known.starts_with("warn") && level.trim() == "warning")?;
     Some((*facility == "kern", Some(priority as u8), rest.trim_start_matches(' ')))
 }
 
@@ -201,16 +211,18 @@ pub(super) fn tag(text: &str, strictness: Strictness) -> Option<Tag<'_>> {
     Some(Tag { host: first, name, pid, rest })
 }
 
-fn is_host(word: &str) -> bool {
+pub(super) fn is_host(word: &str) -> bool {
     const LEVELS: [&str; 8] = ["error", "warning", "warn", "info", "debug", "fatal", "notice", "trace"];
     let hostname = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !word.is_empty() && word.bytes().all(hostname) && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
 }
 
-fn name_and_pid(word: &str, strictness: Strictness) -> Option<(&str, Option<u32>)> {
+pub(super) fn name_and_pid(word: &str, strictness: Strictness) -> Option<(&str, Option<u32>)> {
     let word = word.strip_suffix(':')?;
     let (name, pid) = match word.strip_suffix(']').and_then(|word| word.rsplit_once('[')) {
-        Some((name, pid)) => (name, Some(pid.parse().ok()?)),
+        // `kubelet[xxxx]`: somebody made it unknown.
+        Some((name, pid)) if pid.parse::<u32>().is_err() && !is_redacted(pid, name) => return None,
+        Some((name, pid)) => (name, pid.parse().ok()),
         None => (word, None),
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./@()\\".contains(&byte);
@@ -219,6 +231,12 @@ fn name_and_pid(word: &str, strictness: Strictness) -> Option<(&str, Option<u32>
     }
     let known = || Source::of(name) != Source::Other || name.ends_with(".service");
     (pid.is_some() || strictness == Strictness::Any || known()).then_some((name, pid))
+}
+
+/// Whether a process number was made unknown, behind a name that is known.
+fn is_redacted(pid: &str, name: &str) -> bool {
+    const SIGNS: [char; 5] = ['x', 'X', '*', '#', '.'];
+    (1..=8).contains(&pid.len()) && pid.chars().all(|c| SIGNS.contains(&c)) && Source::of(name) != Source::Other
 }
 
 /// The unit in PID 1's words: `kubelet.service: Main process exited`, `Started kubelet.service - kubelet: ...`.

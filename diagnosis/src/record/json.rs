@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use super::block::Entry;
+use super::carrier::{self, HOST, TIME, first, line, speaker, word};
 use super::time::{self, Stamp};
 
 /// What an object was.
@@ -34,12 +35,34 @@ pub(super) struct Wrapped {
     pub(super) speaker: String,
     /// The node, if the carrier says so.
     pub(super) host: String,
+    /// So many carriers carry it beside the first.
+    pub(super) depth: u8,
+}
+
+impl Json {
+    /// Whether it is a line or an entry, and no program's own JSON.
+    pub(super) fn is_carried(&self) -> bool {
+        matches!(self, Self::Entry(_) | Self::Wrapped(_))
+    }
+
+    /// The same with what is known of the carrier around it, where it does not say better.
+    pub(super) fn within(self, outer: &Wrapped) -> Self {
+        let Self::Wrapped(inner) = self else { return self };
+        let or = |own: String, outer: &String| if own.is_empty() { outer.clone() } else { own };
+        Self::Wrapped(Wrapped {
+            at: inner.at.or(outer.at),
+            speaker: or(inner.speaker, &outer.speaker),
+            host: or(inner.host, &outer.host),
+            depth: outer.depth + 1,
+            text: inner.text,
+        })
+    }
 }
 
 impl Wrapped {
     /// What is known of every line in it.
     pub(super) fn named(&self) -> Self {
-        Self { text: String::new(), at: self.at, speaker: self.speaker.clone(), host: self.host.clone() }
+        Self { text: String::new(), at: self.at, speaker: self.speaker.clone(), host: self.host.clone(), depth: self.depth }
     }
 }
 
@@ -47,25 +70,6 @@ impl Wrapped {
 const MAX_OBJECTS: usize = 4096;
 /// So deep they may lie.
 const MAX_DEPTH: usize = 6;
-
-/// Where carriers put a line: journald's exports, docker and fluentd, Elastic, Google (`textPayload`), Graylog.
-const LINE: [&str; 5] = ["log", "message", "textPayload", "@message", "short_message"];
-const TIME: [&str; 6] = ["@timestamp", "time", "timestamp", "ts", "@ingestionTime", "ingestionTime"];
-/// Who spoke: Elastic's journalbeat and filebeat, fluentd's Kubernetes filter, syslog's.
-const SPEAKER: [&str; 11] = [
-    "_SYSTEMD_UNIT",
-    "systemd.unit",
-    "SYSLOG_IDENTIFIER",
-    "syslog.identifier",
-    "kubernetes.container_name",
-    "kubernetes.container.name",
-    "container_name",
-    "process.name",
-    "program",
-    "ident",
-    "appname",
-];
-const HOST: [&str; 7] = ["_HOSTNAME", "kubernetes.host", "kubernetes.node.name", "host.name", "host.hostname", "hostname", "host"];
 
 /// The objects of a line; none if it is not JSON.
 pub(super) fn parse(line: &str) -> Vec<Json> {
@@ -82,6 +86,14 @@ pub(super) fn parse(line: &str) -> Vec<Json> {
 }
 
 fn several(items: Vec<Value>, depth: usize, found: &mut Vec<Json>) {
+    if let Some(json) = carrier::pair(&items) {
+        found.push(json);
+        return;
+    }
+    if let Some(fields) = carrier::row(&items) {
+        objects(fields, depth + 1, false, found);
+        return;
+    }
     for item in items {
         match item {
             Value::Object(fields) => objects(fields, depth + 1, false, found),
@@ -95,6 +107,11 @@ fn objects(fields: Map<String, Value>, depth: usize, whole: bool, found: &mut Ve
     if found.len() >= MAX_OBJECTS {
         return;
     }
+    if let Some(text) = carrier::klog_of(&fields) {
+        let at = fields.get("ts").and_then(moment);
+        found.push(Json::Wrapped(Wrapped { text, at, ..Wrapped::default() }));
+        return;
+    }
     let mut flat = Map::new();
     flatten("", &fields, 0, &mut flat);
     match of(&flat) {
@@ -103,7 +120,7 @@ fn objects(fields: Map<String, Value>, depth: usize, whole: bool, found: &mut Ve
             let text = if whole { None } else { serde_json::to_string(&fields).ok() };
             found.push(Json::Raw { text, at: first(&flat, &TIME).and_then(moment) });
         }
-        // A collection: CloudWatch's `events`, Elastic's `hits.hits`, Azure's `value`.
+        // A collection: CloudWatch's `events`, Elastic's `hits.hits`, Azure's `value`, Loki's `values`.
         None if depth < MAX_DEPTH => {
             let before = found.len();
             for value in fields.into_iter().map(|(_, value)| value) {
@@ -113,6 +130,9 @@ fn objects(fields: Map<String, Value>, depth: usize, whole: bool, found: &mut Ve
                     _ => {}
                 }
             }
+            let around = Wrapped { speaker: speaker(&flat), host: word(&flat, &HOST), ..Wrapped::default() };
+            let within: Vec<_> = found.drain(before..).map(|json| json.within(&around)).collect();
+            found.extend(within);
             if whole && found.len() == before {
                 found.push(Json::Raw { text: None, at: first(&flat, &TIME).and_then(moment) });
             }
@@ -138,17 +158,14 @@ pub(super) fn of(flat: &Map<String, Value>) -> Option<Json> {
     if first(flat, &["MESSAGE", "__CURSOR"]).is_some() {
         return Some(Json::Entry(Box::new(entry(flat))));
     }
-    // A program's own JSON may have `message` beside `msg`.
-    let Value::String(text) = first(flat, &LINE).filter(|_| !flat.contains_key("msg"))? else { return None };
-    let word = |paths| first(flat, paths).and_then(Value::as_str).unwrap_or("").to_owned();
-    let at = first(flat, &TIME).and_then(moment);
-    Some(Json::Wrapped(Wrapped { text: text.clone(), at, speaker: word(&SPEAKER), host: word(&HOST) }))
-}
-
-/// The first of these paths that is there, at the top or beneath what a carrier wrapped around it (`_source`, `jsonPayload`, `fields`).
-fn first<'a>(flat: &'a Map<String, Value>, paths: &[&str]) -> Option<&'a Value> {
-    const AROUND: [&str; 4] = ["_source", "jsonPayload", "fields", "journald"];
-    paths.iter().find_map(|path| flat.get(*path).or_else(|| AROUND.iter().find_map(|around| flat.get(&format!("{around}.{path}")))))
+    let text = line(flat)?.to_owned();
+    Some(Json::Wrapped(Wrapped {
+        text,
+        at: first(flat, &TIME).and_then(moment),
+        speaker: speaker(flat),
+        host: word(flat, &HOST),
+        depth: 0,
+    }))
 }
 
 fn entry(fields: &Map<String, Value>) -> Entry {
@@ -170,7 +187,7 @@ fn entry(fields: &Map<String, Value>) -> Entry {
     entry
 }
 
-fn moment(value: &Value) -> Option<Timestamp> {
+pub(super) fn moment(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) if text.len() > 12 && text.bytes().all(|byte| byte.is_ascii_digit()) => since_1970(text.parse().ok()?),
         // Those who carry lines write UTC where they write no zone.

@@ -60,6 +60,12 @@ impl<'a> Klog<'a> {
         Some(Self { severity, origin, body, stamp })
     }
 
+    /// Whether a message begins with what is left of a header whose beginning was cut off: `run.go:72] `.
+    pub(super) fn is_origin(message: &str) -> bool {
+        message.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+            && origin(message).is_some_and(|(origin, _)| origin.contains(".go:"))
+    }
+
     /// A structured message's words: `"command failed" err="..."` gives `command failed`. `None` for an unstructured one.
     pub fn words(&self) -> Option<Cow<'a, str>> {
         quoted(self.body).map(|(words, _)| words)
@@ -71,45 +77,57 @@ impl<'a> Klog<'a> {
     }
 }
 
-/// `MMDD hh:mm:ss.uuuuuu PID ` and what follows.
+/// `MMDD hh:mm:ss.uuuuuu PID ` and what follows; some shippers cut the fraction or turn the spaces into tabs.
 fn stamp(text: &str) -> Option<(KlogStamp, &str)> {
     let bytes = text.as_bytes();
     let two = |at: usize| Some(digit(*bytes.get(at)?)? * 10 + digit(*bytes.get(at + 1)?)?);
     let is = |at: usize, byte: u8| bytes.get(at) == Some(&byte);
-    if !(is(4, b' ') && is(7, b':') && is(10, b':') && is(13, b'.')) {
+    if !((is(4, b' ') || is(4, b'\t')) && is(7, b':') && is(10, b':')) {
         return None;
     }
     let (month, day, hour, minute, second) = (two(0)?, two(2)?, two(5)?, two(8)?, two(11)?);
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let mut fraction = 0;
-    for at in 14..20 {
-        fraction = fraction * 10 + digit(*bytes.get(at)?)?;
-    }
-    let rest = text.get(20..)?.trim_start_matches([' ', '\t']);
+    let (fraction, after) = fraction(bytes, 13)?;
+    let rest = text.get(after..)?.trim_start_matches([' ', '\t']);
     // Old and reformatted lines leave the process out.
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count().min(9);
-    let (pid, rest) = match rest[digits..].strip_prefix(' ') {
-        Some(after) if digits > 0 => (rest[..digits].parse().unwrap_or(0), after.trim_start_matches(' ')),
+    let (pid, rest) = match rest[digits..].strip_prefix([' ', '\t']) {
+        Some(after) if digits > 0 => (rest[..digits].parse().unwrap_or(0), after.trim_start_matches([' ', '\t'])),
         _ => (0, rest),
     };
     let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction;
     Some((KlogStamp { month: month as i8, day: day as i8, micros, pid }, rest))
 }
 
+/// A fraction of a second in microseconds and where it ends; none where a space follows the second.
+fn fraction(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    match bytes.get(at)? {
+        b' ' | b'\t' => return Some((0, at)),
+        b'.' => {}
+        _ => return None,
+    }
+    let (mut micros, mut unit, mut end) = (0, 100_000, at + 1);
+    while let Some(digit) = bytes.get(end).and_then(|byte| digit(*byte)) {
+        (micros, unit, end) = (micros + digit * unit, unit / 10, end + 1);
+    }
+    matches!(bytes.get(end), Some(b' ' | b'\t')).then_some((micros, end))
+}
+
 /// `file.go:123] ` and what follows.
 fn origin(text: &str) -> Option<(&str, &str)> {
     const LONGEST: usize = 96;
     let end = text.bytes().take(LONGEST).position(|byte| byte == b']')?;
-    let origin = &text[..end];
+    // Markdown escapes the bracket.
+    let origin = text[..end].trim_end_matches(['\\', ' ']);
     let (file, line) = origin.rsplit_once(':')?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     if file.is_empty() || line.is_empty() || !file.bytes().all(plain) || !line.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let body = &text[end + 1..];
-    Some((origin, body.strip_prefix(' ').unwrap_or(body)))
+    Some((origin, body.strip_prefix([' ', '\t']).unwrap_or(body)))
 }
 
 fn digit(byte: u8) -> Option<i64> {
@@ -224,6 +242,20 @@ mod tests {
     }
 
     #[test]
+    fn headers_that_were_reformatted_are_still_headers() {
+        for (line, micros) in [
+            ("E0815 12:06:55.999   77 a.go:1] x", 999_000),
+            ("E0815 12:06:55   77 a.go:1] x", 0),
+            ("E0815\t12:06:55.999475\t77\ta.go:1]\tx", 999_475),
+            ("E0815 12:06:55.999475   77 a.go:1\\] x", 999_475),
+        ] {
+            let klog = Klog::parse(line).expect("klog");
+            let stamp = klog.stamp.expect("with a time");
+            assert_eq!((klog.origin, klog.body, stamp.micros % 1_000_000, stamp.pid), ("a.go:1", "x", micros, 77), "{line}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_header_is_none_and_never_a_panic() {
         for text in [
             "",
@@ -232,6 +264,8 @@ mod tests {
             "Error: no",
             "E1122",
             "E1122 00:54:49",
+            "E1122 00:54:49.",
+            "E1122 00:54:49.1x 1 a.go:1] x",
             "E1322 00:54:49.103848 1 a.go:1] x",
             "E1122 25:54:49.103848 1 a.go:1] x",
             "E1122 00:54:49.10384é 1 a.go:1] x",

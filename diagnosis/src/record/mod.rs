@@ -1,11 +1,15 @@
 //! Log records: one journal entry or one line of a saved log, parsed but not judged.
 
 mod block;
+mod carrier;
 mod clean;
+mod date;
+mod further;
 mod head;
 mod journal;
 mod json;
 mod klog;
+mod line;
 mod lines;
 mod logfmt;
 mod odd;
@@ -13,6 +17,7 @@ pub(crate) mod pod;
 mod pretty;
 mod section;
 mod source;
+mod speaker;
 mod text;
 mod time;
 mod utf16;

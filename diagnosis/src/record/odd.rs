@@ -6,6 +6,9 @@ use super::{Klog, Logfmt, Source};
 /// A mark may be so long.
 const MAX_MARK: usize = 256;
 
+/// What opens a block of code or a bold line in chats, trackers and pages, on the line that it begins.
+const MARKUP: [&str; 8] = ["```", "{noformat}", "{code}", "[code]", "<pre>", "<code>", "<p>", "**"];
+
 /// Without indentation and the marks of quoting and lists before a line.
 pub(super) fn unquoted(line: &str) -> &str {
     let mut text = line.trim_start();
@@ -18,6 +21,7 @@ pub(super) fn unquoted(line: &str) -> &str {
             // `>Nov 22` and `>> Nov 22` of mails; `>` alone.
             text.strip_prefix('>').filter(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '>'))
         });
+        let rest = rest.or_else(|| MARKUP.iter().find_map(|mark| text.strip_prefix(mark)).filter(|rest| has_head(rest)));
         match rest {
             Some(rest) => text = rest.trim_start(),
             None => return text.trim_start_matches('\u{1e}'),
@@ -41,7 +45,12 @@ pub(super) fn after_mark(line: &str) -> Option<(&str, &str)> {
     if let Some(rest) = line.strip_prefix('`') {
         return has_head(rest).then(|| ("", rest.trim_end_matches('`')));
     }
-    numbered(line).or_else(|| pod_prefix(line)).or_else(|| file_name(line)).or_else(|| column(line)).or_else(|| stream_name(line))
+    numbered(line)
+        .or_else(|| pod_prefix(line))
+        .or_else(|| tailed(line))
+        .or_else(|| file_name(line))
+        .or_else(|| column(line))
+        .or_else(|| stream_name(line))
 }
 
 /// `12: line`, `12. line`, `12) line`, `12 line`: an editor's, a web page's or grep -n's.
@@ -73,7 +82,7 @@ fn file_name(line: &str) -> Option<(&str, &str)> {
 fn column(line: &str) -> Option<(&str, &str)> {
     let (name, rest) = line.split_once(" | ")?;
     let name = name.trim_end();
-    (name.len() <= MAX_MARK && !name.contains(' ') && has_head(rest)).then_some((name, rest))
+    (name.len() <= MAX_MARK && !name.contains(' ') && has_head(rest)).then(|| (container(name), rest))
 }
 
 /// `POD CONTAINER line` of stern, `STREAM line` of aws logs tail: one or two words before a klog head.
@@ -87,15 +96,44 @@ fn stream_name(line: &str) -> Option<(&str, &str)> {
     }
     let rest = rest.trim_start();
     if is_klog(rest) {
-        return Some((if_known(first), rest));
+        return Some((if_known(first.trim_end_matches(':')), rest));
     }
     let (second, rest) = rest.split_once([' ', '\t'])?;
     let rest = rest.trim_start();
-    (name(second) && is_klog(rest)).then_some((second, rest))
+    (name(second) && is_klog(rest)).then(|| (container(second), rest))
+}
+
+/// A word where a container's name stands, if it can be one: no time of day, no stream, no level.
+fn container(word: &str) -> &str {
+    const STREAMS: [&str; 6] = ["stdout", "stderr", "error", "warning", "info", "debug"];
+    let word = word.trim_end_matches(':');
+    if word.starts_with(|c: char| c.is_ascii_lowercase()) && !STREAMS.contains(&word) { word } else { "" }
+}
+
+/// `[POD CONTAINER] line` of kubetail, `POD › CONTAINER line` of stern, `NAMESPACE/POD[CONTAINER]: line` of kail.
+fn tailed(line: &str) -> Option<(&str, &str)> {
+    let (pod, container, rest) = if let Some(inner) = line.strip_prefix('[') {
+        let (names, rest) = inner.split_once("] ")?;
+        let (pod, container) = names.split_once(' ')?;
+        (pod, container, rest)
+    } else if let Some((pod, rest)) = line.split_once(" › ") {
+        let (container, rest) = rest.split_once(' ')?;
+        (pod, container, rest)
+    } else {
+        let (names, rest) = line.split_once("]: ")?;
+        let (pod, container) = names.split_once('[').filter(|(pod, _)| pod.contains('/'))?;
+        (pod, container, rest)
+    };
+    let plain = |name: &str| {
+        name.len() <= MAX_MARK
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-./".contains(&byte))
+    };
+    (plain(pod) && plain(container) && has_head(rest)).then_some((container, rest))
 }
 
 /// The name of a file or a stream, if it is a program's that is known.
-fn if_known(name: &str) -> &str {
+pub(super) fn if_known(name: &str) -> &str {
     if Source::of(name) == Source::Other { "" } else { name }
 }
 
@@ -186,6 +224,12 @@ mod tests {
             ("/var/log/kubelet.log:", "kubelet"),
             ("kubelet-1  | ", "kubelet-1"),
             ("kube-proxy-x2 kube-proxy ", "kube-proxy"),
+            ("[csi-node-x2 driver-registrar] ", "driver-registrar"),
+            ("csi-node-x2 › driver-registrar ", "driver-registrar"),
+            ("kube-system/csi-node-x2[driver-registrar]: ", "driver-registrar"),
+            ("00:54:49.103 | ", ""),
+            ("node1 stderr ", ""),
+            ("node1 kubelet: ", "kubelet"),
             ("`", ""),
         ] {
             let line = format!("{mark}{LINE}");
@@ -228,5 +272,9 @@ mod tests {
             assert_eq!(unquoted(line), "x", "{line}");
         }
         assert_eq!(unquoted("-- Boot"), "-- Boot");
+        for mark in MARKUP {
+            assert_eq!(unquoted(&format!("{mark}{LINE}")), LINE, "{mark}");
+        }
+        assert_eq!(unquoted("**Kubelet log**"), "**Kubelet log**");
     }
 }

@@ -43,11 +43,8 @@ impl Source {
         if let Some(source) = exact(name) {
             return source;
         }
-        // Snaps run as snap.SNAP.APP: MicroK8s' snap.microk8s.daemon-kubelite, EKS' snap.kubelet-eks.daemon.
-        if let Some(snap) = name.strip_prefix("snap.") {
-            let (snap, app) = snap.split_once('.').unwrap_or((snap, ""));
-            let named = |name: &str| exact(name.strip_prefix("daemon-").unwrap_or(name));
-            return named(app).or_else(|| named(snap.strip_suffix("-eks").unwrap_or(snap))).unwrap_or(Self::Other);
+        if let Some(source) = of_snap(name) {
+            return source;
         }
         // Instances and generated names: k3s-agent@1, containerd-shim-runc-v2, rke2-agent-foo.
         const FAMILIES: [(&str, Source); 5] = [
@@ -72,17 +69,41 @@ impl Source {
     }
 }
 
+/// Snaps run as the unit snap.SNAP.APP and log as SNAP.APP: MicroK8s' (snap.)microk8s.daemon-kubelite, EKS' snap.kubelet-eks.daemon,
+/// Canonical Kubernetes' k8s.kubelet, Juju's kubelet.daemon.
+fn of_snap(name: &str) -> Option<Source> {
+    let full = name.strip_prefix("snap.");
+    let (snap, app) = match full {
+        Some(full) => full.split_once('.').unwrap_or((full, "")),
+        None => name.split_once('.')?,
+    };
+    let app = app.strip_prefix("daemon-").unwrap_or(app);
+    let program = snap.strip_suffix("-eks").unwrap_or(snap);
+    let found = match app {
+        // MicroK8s' names of the control plane's programs.
+        "proxy" | "scheduler" | "controller-manager" if snap == "microk8s" => Some(Source::ControlPlane),
+        app => exact(app).or_else(|| exact(program)),
+    };
+    match full {
+        Some(_) => found.or(Some(Source::Other)),
+        // Without `snap.` many a file is called so: containerd.sock, kubelet.log.
+        None => found.filter(|_| matches!(snap, "microk8s" | "k8s" | "docker") || matches!(app, "daemon" | "kubelet-eks")),
+    }
+}
+
 fn exact(name: &str) -> Option<Source> {
     Some(match name {
         // kubenswrapper starts OpenShift's kubelet (hyperkube); its lines carry that name.
         "kubelet" | "kubenswrapper" | "hyperkube" | "kubelet-wrapper" | "atomic-openshift-node" | "origin-node" => Source::Kubelet,
         "containerd" | "docker" | "dockerd" | "docker-current" | "dockerd-current" | "crio" | "cri-o" | "conmon" | "cri-docker"
-        | "cri-dockerd" | "runc" | "crun" => Source::Runtime,
+        | "cri-dockerd" | "runc" | "crun" | "docker-containerd" | "docker-containerd-shim" => Source::Runtime,
         "kernel" => Source::Kernel,
         "systemd" | "init" => Source::Systemd,
         "kube-apiserver" | "kube-controller-manager" | "kube-scheduler" | "kube-proxy" | "apiserver" => Source::ControlPlane,
         "etcd" | "k8s-dqlite" => Source::Etcd,
-        "k3s" | "k3s-agent" | "rke2" | "rke2-server" | "rke2-agent" | "k0s" | "k0scontroller" | "k0sworker" | "kubelite" | "microshift" => {
+        "k3s" | "k3s-agent" | "rke2" | "rke2-server" | "rke2-agent" | "k0s" | "k0scontroller" | "k0sworker" | "kubelite" | "microshift"
+        // minikube before 0.26 ran everything in one program.
+        | "localkube" => {
             Source::Bundle
         }
         _ => return None,
@@ -105,6 +126,18 @@ mod tests {
             ("snap.kubelet-eks.daemon.service", Source::Kubelet),
             ("snap.lxd.daemon.service", Source::Other),
             ("snap.microk8s.daemon-containerd", Source::Runtime),
+            ("microk8s.daemon-kubelite", Source::Bundle),
+            ("microk8s.daemon-kubelet", Source::Kubelet),
+            ("microk8s.daemon-proxy", Source::ControlPlane),
+            ("microk8s.daemon-flanneld", Source::Other),
+            ("k8s.kubelet", Source::Kubelet),
+            ("k8s.containerd", Source::Runtime),
+            ("kubelet.daemon", Source::Kubelet),
+            ("kubelet-eks.daemon", Source::Kubelet),
+            ("kube-proxy.daemon", Source::ControlPlane),
+            ("containerd.sock", Source::Other),
+            ("kubelet.log", Source::Other),
+            ("flannel.daemon", Source::Other),
             ("containerd-shim-runc-v2", Source::Runtime),
             ("crio-conmon-0a1b.scope", Source::Runtime),
             // A container's own.

@@ -105,6 +105,8 @@ fn dmesg_in_its_forms() {
         "Nov 22 00:54:49 n kernel: : [12.3] oom",
         "kernel:oom",
         "2026-11-22 00:54:49    [12.3] oom",
+        "** 11 printk messages dropped ** [   12.345678] oom",
+        "10.0.0.2: kern:     err: [2026-11-22T00:54:49Z]: oom",
     ] {
         let got = seen(line);
         assert!(got.starts_with("Kernel|") && got.ends_with("|oom"), "{line}: {got}");
@@ -129,6 +131,46 @@ fn docker_and_cri_log_files_are_unwrapped() {
     assert_eq!(seen("2026-11-22T00:54:50.5Z stderr F E1122 00:54:49.1 x"), "Unknown||2026-11-22T00:54:50.5Z|E1122 00:54:49.1 x");
     let etcd = r#"{"level":"warn","ts":"2026-11-22T00:54:50.5Z","caller":"a.go:1","msg":"slow"}"#;
     assert_eq!(seen(etcd), format!("Unknown||2026-11-22T00:54:50.5Z|{etcd}"));
+}
+
+#[test]
+fn a_kubelets_own_json_is_read_as_what_klog_would_have_written() {
+    let json = r#"{"ts":1795308890500.0,"caller":"kubelet/kubelet_pods.go:7","msg":"Failed \"x\"","pod":{"name":"a","namespace":"b"},"err":"no y"}"#;
+    let want = r#"2026-11-22T00:54:50.5Z|E kubelet_pods.go:7] "Failed \"x\"" err="no y" pod="b/a""#;
+    assert_eq!(seen(json), format!("Unknown||{want}"));
+    assert_eq!(seen(&format!("10.0.0.2: {json}")), format!("Unknown||{want}"), "talosctl logs kubelet");
+    assert_eq!(seen(&format!("10.0.0.2: user: warning: [2026-11-22T00:54:51Z]: kubelet: {json}")), format!("Kubelet|kubelet|{want}"));
+    let info = r#"{"ts":1795308890500.0,"caller":"a/b.go:7","msg":"x","v":2}"#;
+    assert_eq!(seen(info), "Unknown||2026-11-22T00:54:50.5Z|I b.go:7] \"x\"");
+}
+
+#[test]
+fn json_that_a_message_quotes_stays_in_it() {
+    for line in [
+        r#"E1122 00:54:49.103848 1 a.go:1] Unauthorized: {"message":"x","code":401}"#,
+        r#"2026-11-22T00:54:49Z the server answered {"message":"x"}"#,
+        r#"[talos] controller failed {"component":"a","message":"b"}"#,
+    ] {
+        assert!(seen(line).ends_with(line.trim_start_matches("2026-11-22T00:54:49Z ")), "{line}: {}", seen(line));
+    }
+}
+
+#[test]
+fn other_programs_stay_others_in_every_carrier() {
+    let quoted = serde_json::to_string(SWAP).expect("a string");
+    for line in [
+        format!("Nov 22 00:54:49 n csi-plugin[7]: {SWAP}"),
+        format!("[csi-node-x2 csi-plugin] {SWAP}"),
+        format!("csi-node-x2 › csi-plugin {SWAP}"),
+        format!("[pod/csi-node-x2/csi-plugin] 2026-11-22T00:54:49Z {SWAP}"),
+        format!("csi-plugin-1  | {SWAP}"),
+        format!(r#"{{"textPayload":{quoted},"resource":{{"labels":{{"container_name":"csi-plugin"}}}}}}"#),
+        format!(r#"{{"log":{quoted},"kubernetes":{{"container_name":"csi-plugin"}}}}"#),
+    ] {
+        assert!(seen(&line).starts_with("Other|csi-plugin"), "{line}: {}", seen(&line));
+        let proxy = line.replace("csi-plugin", "kube-proxy");
+        assert!(seen(&proxy).starts_with("ControlPlane|kube-proxy"), "{proxy}: {}", seen(&proxy));
+    }
 }
 
 #[test]

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::block::{Block, Entry, Taken};
-use super::head::{self, Head, kernel_message, unit_spoken_of};
 use super::json::{self, Json, Wrapped};
-use super::odd::{self, after_mark, in_quotes, is_mark, unquoted};
+use super::line::{Around, plain};
+use super::odd::{self, in_quotes, is_mark, unquoted};
 use super::pretty::{Laid, Pretty};
 use super::section::{self, Section};
-use super::time::{self, Clock, Stamp};
-use super::{Klog, LogRecord, Logfmt, Source, clean};
+use super::time::Clock;
+use super::{LogRecord, clean, further, head};
 
 /// Turns lines of any supported format into records; remembers what it must from line to line (a full date seen, a half-read block).
 #[derive(Debug)]
@@ -66,6 +66,9 @@ enum Step {
     /// What waits in the queue.
     Queued,
 }
+
+/// So many carriers may carry each other.
+const MAX_CARRIERS: u8 = 3;
 
 /// What a line may hold several of.
 #[derive(Debug)]
@@ -183,6 +186,18 @@ impl LineParser {
         if self.mute || is_mark(text) {
             return Step::Nothing;
         }
+        if text.starts_with('{')
+            && let Some((speaker, rest)) = further::klog(text)
+        {
+            // A carrier's JSON whose end was cut off.
+            let (text, speaker) = (odd::unescaped(rest), speaker.to_owned());
+            self.queue_lines(Wrapped { text, speaker, ..Wrapped::default() });
+            return Step::Queued;
+        }
+        if let Some(found) = behind_a_head(text) {
+            found.into_iter().for_each(|json| self.queue_json(json, ""));
+            return Step::Queued;
+        }
         if let Some(text) = in_quotes(text).or_else(|| odd::is_escaped(text).then(|| odd::unescaped(text.trim_start_matches('"')))) {
             self.queue_lines(Wrapped { text, ..Wrapped::default() });
             return Step::Queued;
@@ -222,6 +237,14 @@ impl LineParser {
     }
 
     fn queue_lines(&mut self, wrapped: Wrapped) {
+        // Carriers carry each other: CloudWatch what Fluent Bit made of what Docker wrote.
+        if wrapped.text.starts_with('{') && wrapped.depth < MAX_CARRIERS {
+            let inner = json::parse(wrapped.text.trim_end());
+            if inner.iter().any(Json::is_carried) {
+                inner.into_iter().for_each(|json| self.queue_json(json.within(&wrapped), &wrapped.text));
+                return;
+            }
+        }
         for line in wrapped.text.split(['\n', '\r']).filter(|line| !is_mark(unquoted(line))) {
             self.queue.push_back(Item::Line(Wrapped { text: line.to_owned(), at: wrapped.at, ..wrapped.named() }));
         }
@@ -232,7 +255,7 @@ impl LineParser {
             Item::Entry(entry) => Some(ParsedLine::Record(self.block.keep(*entry).spoken(&mut self.clock))),
             Item::Line(wrapped) => {
                 self.carried = wrapped;
-                let Wrapped { text, at, speaker, host } = &self.carried;
+                let Wrapped { text, at, speaker, host, .. } = &self.carried;
                 let speaker = if speaker.is_empty() { &self.speaker } else { speaker };
                 Some(ParsedLine::Record(plain(&mut self.clock, unquoted(text), &Around { at: *at, speaker, host })))
             }
@@ -250,75 +273,26 @@ impl LineParser {
     }
 }
 
-/// What is known of a line beside itself.
-struct Around<'a> {
-    at: Option<Timestamp>,
-    /// Who speaks if the line does not say.
-    speaker: &'a str,
-    host: &'a str,
-}
-
-fn plain<'a>(clock: &mut Clock, line: &'a str, around: &Around<'a>) -> Spoken<'a> {
-    // A kubelet's own file: nothing stands before the message.
-    if let Some(klog) = Klog::parse(line).filter(|klog| klog.stamp.is_some() && around.speaker != "kernel") {
-        return headed(clock, (Head::default(), line), Some(klog), around);
+/// JSON that carries lines behind a head of its own: `2026-11-22T00:54:49Z {"log":...}`, `10.0.0.2: {"ts":...}` of talosctl. What stands
+/// before it has to be a head and nothing else, so that no message is taken for one that quotes JSON.
+fn behind_a_head(text: &str) -> Option<Vec<Json>> {
+    const LONGEST: usize = 160;
+    let whole = text.trim_end();
+    if !whole.ends_with('}') {
+        return None;
     }
-    let (head, message) = head::split(line);
-    let klog = Klog::parse(message);
-    let silent = head.name.is_empty() && !head.kernel;
-    if silent && klog.is_none() && Logfmt::parse(message).is_none() {
-        let undated = head.stamp.is_none();
-        // What stands before the head, or, between time and line, the name of a stream.
-        if let Some((speaker, rest)) = after_mark(if undated { line } else { message }) {
-            let speaker = if speaker.is_empty() { around.speaker } else { speaker };
-            let split = if undated { head::split(rest) } else { (head, rest) };
-            let klog = Klog::parse(split.1);
-            return headed(clock, split, klog, &Around { speaker, ..*around });
-        }
+    let at = whole.find("{\"").filter(|at| (1..=LONGEST).contains(at))?;
+    let (head, left) = head::split(&whole[..at]);
+    let left = left.trim();
+    let word = left.strip_suffix(':').unwrap_or(left);
+    if !(left.is_empty() || head::is_host(word)) || left == whole[..at].trim() && !left.ends_with(':') {
+        return None;
     }
-    headed(clock, (head, message), klog, around)
-}
-
-fn headed<'a>(clock: &mut Clock, (mut head, message): (Head<'a>, &'a str), klog: Option<Klog<'a>>, around: &Around<'a>) -> Spoken<'a> {
-    let own = head.kernel || !head.name.is_empty();
-    if !own {
-        head.name = around.speaker;
-        head.kernel = head.name == "kernel";
-    }
-    let mut source = if head.kernel { Source::Kernel } else { Source::of(head.name) };
-    let (message, klog) = match source {
-        Source::Kernel => (kernel_message(message), None),
-        _ => (message, klog),
+    let found = json::parse(&whole[at..]);
+    let around = Wrapped {
+        speaker: if head.name.is_empty() { odd::if_known(word) } else { head.name }.to_owned(),
+        host: if head.name.is_empty() && odd::if_known(word).is_empty() { word } else { head.host }.to_owned(),
+        ..Wrapped::default()
     };
-    if source == Source::Systemd && head.pid.is_some_and(|pid| pid != 1) {
-        source = Source::Other; // A user's manager.
-    }
-    let mut unit = head.name;
-    if own && head.name.ends_with(".service") && head.stamp.is_none() && head.pid.is_none() {
-        source = Source::Systemd; // PID 1's words whose prefix was lost: `kubelet.service: Main process exited`.
-    } else if source == Source::Systemd {
-        unit = unit_spoken_of(message);
-    }
-    let logfmt = if klog.is_some() { None } else { Logfmt::parse(message) };
-    let stamp_of_its_own = own_stamp(klog.as_ref(), logfmt.as_ref());
-    let headed = head.stamp.is_some() || own || klog.is_some() || logfmt.is_some();
-    // A full date beats one without a year, the carrier's beats the program's own.
-    let stamp = match (head.stamp, stamp_of_its_own) {
-        (None | Some(Stamp::Yearless { .. }), Some(own @ Stamp::Exact(_))) => Some(own),
-        (Some(stamp), _) => Some(stamp),
-        (None, own) => own,
-    };
-    let at = around.at.or_else(|| stamp.and_then(|stamp| clock.resolve(stamp)));
-    head.priority = head.priority.or_else(|| logfmt.as_ref().and_then(Logfmt::priority));
-    let pid = head.pid.or_else(|| klog.and_then(|klog| klog.stamp).map(|stamp| stamp.pid).filter(|&pid| pid > 0));
-    let record = LogRecord { at, source, unit, priority: head.priority, klog, message, cursor: "" };
-    let host = if head.host.is_empty() { around.host } else { head.host };
-    Spoken { record, host, pid, headed }
-}
-
-fn own_stamp(klog: Option<&Klog<'_>>, logfmt: Option<&Logfmt<'_>>) -> Option<Stamp> {
-    if let Some(stamp) = klog.and_then(|klog| klog.stamp) {
-        return Some(Stamp::Yearless { month: stamp.month, day: stamp.day, micros: stamp.micros });
-    }
-    time::iso(logfmt?.time).map(|(stamp, _)| stamp)
+    found.iter().any(Json::is_carried).then(|| found.into_iter().map(|json| json.within(&around)).collect())
 }

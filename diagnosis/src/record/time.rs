@@ -230,7 +230,7 @@ pub(super) fn unix_micros(text: &str) -> Option<Timestamp> {
     Timestamp::from_microsecond(text.parse().ok()?).ok()
 }
 
-fn month(name: &str) -> Option<i8> {
+pub(super) fn month(name: &str) -> Option<i8> {
     if let Some(number) = name.strip_suffix('月').or_else(|| name.strip_suffix('월')) {
         return small(number.as_bytes()).filter(|month| (1..=12).contains(month));
     }
@@ -248,7 +248,7 @@ fn month(name: &str) -> Option<i8> {
 }
 
 /// `00:54:49`, `00:54:49.123456`, `00:54:49,123`: microseconds since midnight and what follows.
-fn time_of_day(text: &str) -> Option<(i64, &str)> {
+pub(super) fn time_of_day(text: &str) -> Option<(i64, &str)> {
     let bytes = text.as_bytes();
     if bytes.len() < 8 || bytes[2] != b':' || bytes[5] != b':' {
         return None;
@@ -271,7 +271,7 @@ fn time_of_day(text: &str) -> Option<(i64, &str)> {
 }
 
 /// `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC` in seconds, if there is one, and what follows.
-fn offset(text: &str) -> (Option<i32>, &str) {
+pub(super) fn offset(text: &str) -> (Option<i32>, &str) {
     if let Some(rest) = text.strip_prefix('Z').or_else(|| text.strip_prefix(" UTC")) {
         return (Some(0), rest);
     }
