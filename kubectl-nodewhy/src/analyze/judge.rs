@@ -99,18 +99,19 @@ impl<'a> Judge<'a> {
 
     fn recognise(&mut self, spoken: &Spoken<'_>, last_words: bool) {
         let record = &spoken.record;
-        if spoken.headed {
-            self.wrapped.begin(record);
+        let begins = spoken.headed && !self.wrapped.is_continued_by(spoken);
+        if begins {
+            self.wrapped.begin(spoken);
         }
         self.see(record, last_words);
         if let Some(squeezed) = squeezed(record) {
             self.see(&LogRecord { message: &squeezed, klog: None, ..*record }, last_words);
         }
-        if spoken.headed {
+        if begins {
             return;
         }
         let mut wrapped = std::mem::take(&mut self.wrapped);
-        if let Some(joined) = wrapped.join(record.message) {
+        if let Some(joined) = wrapped.join(record) {
             let found: Vec<_> = joined.iter().flat_map(|record| self.sightings(record)).collect();
             found.into_iter().filter(|found| wrapped.is_new(&found.code, found.sign)).for_each(|found| self.keep(found, last_words));
         }

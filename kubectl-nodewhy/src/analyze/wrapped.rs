@@ -1,9 +1,12 @@
 //! Lines that a pager, a mail or a web page wrapped: a record's head, and what follows it without a head of its own.
 
-use nodewhy_diagnosis::record::{LogRecord, MAX_MESSAGE, Source, clip};
+use nodewhy_diagnosis::record::{LogRecord, Logfmt, MAX_MESSAGE, Source, Spoken, clip};
 
 /// So many lines are joined to a head; what follows is a dump, not a wrapped line.
 const MAX_JOINED: usize = 16;
+
+/// A line without a head that is as long as this may have been wrapped; a shorter one ended by itself.
+const MIN_WRAPPED: usize = 60;
 
 /// The record that was read last, with what was joined to it.
 #[derive(Debug, Default)]
@@ -15,16 +18,39 @@ pub(super) struct Wrapped {
     /// The same as people and programs wrap, at a space; empty while nothing was joined.
     spaced: String,
     joined: usize,
+    /// Its first line had no head either: text that was wrapped by a mail, a YAML block or a terminal without the line it began in.
+    bare: bool,
+    /// How long the last line was, of a record without a head.
+    last: usize,
+    /// The process that wrote it, if it was klog's.
+    klogs: Option<u32>,
     /// Signs already recognised in this record.
     seen: Vec<(String, usize)>,
 }
 
 impl Wrapped {
     /// A record with a head of its own begins.
-    pub(super) fn begin(&mut self, record: &LogRecord<'_>) {
+    pub(super) fn begin(&mut self, spoken: &Spoken<'_>) {
+        self.seen.clear();
+        self.start(&spoken.record, false);
+        self.klogs = spoken.pid.filter(|_| spoken.record.klog.is_some());
+    }
+
+    /// Whether a record with a head is the rest of this one: journald makes an entry of each line of a message (`err=<`, gRPC's address).
+    pub(super) fn is_continued_by(&self, spoken: &Spoken<'_>) -> bool {
+        let record = &spoken.record;
+        self.klogs.is_some()
+            && self.klogs == spoken.pid
+            && self.unit == record.unit
+            && record.klog.is_none()
+            && record.message.starts_with([' ', '\t', '}', '>', '"'])
+            && Logfmt::parse(record.message.trim_start()).is_none()
+    }
+
+    fn start(&mut self, record: &LogRecord<'_>, bare: bool) {
         self.source = Some(record.source);
         self.joined = 0;
-        self.seen.clear();
+        (self.bare, self.last, self.klogs) = (bare, record.message.len(), None);
         self.unit.clear();
         self.unit.push_str(record.unit);
         self.spaced.clear();
@@ -38,9 +64,15 @@ impl Wrapped {
         self.seen.clear();
     }
 
-    /// A line without a head: gives the records it may be the end of, or none if there is nothing to join it to.
-    pub(super) fn join(&mut self, line: &str) -> Option<[LogRecord<'_>; 2]> {
-        let source = self.source?;
+    /// A line without a head: gives the records it may be the end of, or none if there is nothing to join it to. Then it may be the
+    /// beginning of one itself.
+    pub(super) fn join(&mut self, line: &LogRecord<'_>) -> Option<[LogRecord<'_>; 2]> {
+        let Some(source) = self.source.filter(|_| !self.bare || self.continues(line.message)) else {
+            self.start(line, true);
+            return None;
+        };
+        let line = line.message;
+        self.last = line.len();
         self.joined += 1;
         if self.joined == 1 {
             self.spaced.push_str(&self.tight);
@@ -64,6 +96,12 @@ impl Wrapped {
         Some([record(&self.tight), record(&self.spaced)])
     }
 
+    /// Whether a line may be the rest of one without a head: that one was long, and neither is a table's row.
+    fn continues(&self, line: &str) -> bool {
+        const COLUMN: &str = "   ";
+        self.last >= MIN_WRAPPED && !self.tight.trim().contains(COLUMN) && !line.trim().contains(COLUMN)
+    }
+
     /// Whether this sign was not recognised in this record before.
     pub(super) fn is_new(&mut self, code: &str, sign: usize) -> bool {
         if self.seen.iter().any(|(seen, index)| seen == code && *index == sign) {
@@ -76,26 +114,68 @@ impl Wrapped {
 
 #[cfg(test)]
 mod tests {
+    use nodewhy_diagnosis::record::Klog;
+
     use super::*;
 
-    fn head(message: &str) -> LogRecord<'_> {
-        LogRecord { at: None, source: Source::Kubelet, unit: "kubelet", priority: None, klog: None, message, cursor: "" }
+    fn head(message: &str) -> Spoken<'_> {
+        let klog = Klog::parse(message);
+        let record = LogRecord { at: None, source: Source::Kubelet, unit: "kubelet", priority: None, klog, message, cursor: "" };
+        Spoken { record, host: "", pid: Some(7), headed: true }
+    }
+
+    fn line(message: &str) -> LogRecord<'_> {
+        LogRecord { source: Source::Unknown, unit: "", ..head(message).record }
     }
 
     #[test]
     fn a_line_is_joined_with_and_without_a_space() {
         let mut wrapped = Wrapped::default();
         wrapped.begin(&head("certificate ha"));
-        let texts = wrapped.join("s expired").map(|records| records.map(|record| record.message.to_owned()));
+        let texts = wrapped.join(&line("s expired")).map(|records| records.map(|record| record.message.to_owned()));
         assert_eq!(texts, Some(["certificate has expired".to_owned(), "certificate ha s expired".to_owned()]));
     }
 
     #[test]
-    fn nothing_is_joined_without_a_head_nor_without_end() {
+    fn nothing_is_joined_without_end() {
         let mut wrapped = Wrapped::default();
-        assert!(wrapped.join("x").is_none());
+        assert!(wrapped.join(&line("x")).is_none());
         wrapped.begin(&head("head"));
-        assert_eq!((0..100).filter(|_| wrapped.join("more").is_some()).count(), MAX_JOINED);
+        assert_eq!((0..100).take_while(|_| wrapped.join(&line("more")).is_some()).count(), MAX_JOINED);
+    }
+
+    #[test]
+    fn a_long_line_without_a_head_is_one_with_what_follows_it() {
+        let long = "Pod was rejected: Allocate failed due to no healthy devices present; cannot";
+        let mut wrapped = Wrapped::default();
+        for before in ["status:", "message: >-", long] {
+            assert!(wrapped.join(&line(before)).is_none(), "{before}");
+        }
+        let joined = wrapped.join(&line("allocate unhealthy devices")).map(|records| records[1].message.to_owned());
+        assert_eq!(joined, Some(format!("{long} allocate unhealthy devices")));
+        assert!(wrapped.join(&line("phase: Failed")).is_none(), "the line before ended by itself");
+    }
+
+    #[test]
+    fn lines_of_one_message_that_journald_took_apart_are_one() {
+        let mut wrapped = Wrapped::default();
+        wrapped.begin(&head("E1122 00:54:49.103848       7 log.go:32] \"RunPodSandbox from runtime service failed\" err=<"));
+        for line in ["\trpc error: code = Unknown", " >", "}. Err: x", "\"Addr\": \"\","] {
+            assert!(wrapped.is_continued_by(&head(line)), "{line}");
+        }
+        let other = Spoken { pid: Some(8), ..head(" >") };
+        for next in [other, head("E1122 00:54:49.103848       7 a.go:1] x"), head("Flag --x has been deprecated")] {
+            assert!(!wrapped.is_continued_by(&next), "{}", next.record.message);
+        }
+        wrapped.begin(&head("panic: x"));
+        assert!(!wrapped.is_continued_by(&head("\t/usr/lib/go/x.go:1")), "no message of klog's");
+    }
+
+    #[test]
+    fn rows_of_a_table_are_not_joined() {
+        let row = "MemoryPressure   False   Thu, 30 Nov 2017 10:53:56 +0000   KubeletHasSufficientMemory   kubelet has sufficient memory";
+        let mut wrapped = Wrapped::default();
+        assert!((0..3).all(|_| wrapped.join(&line(row)).is_none()));
     }
 
     #[test]
