@@ -245,6 +245,15 @@ fn one_host_under_several_names_stays_one_node() {
 }
 
 #[test]
+fn a_first_line_that_was_cut_within_the_hosts_name_makes_no_second_node() {
+    let line = |host: &str| format!("{host} kubelet[14029]: {SWAP}\n");
+    let json = analyze((line("r-1") + &line("worker-1") + &line("worker-1")).as_bytes()).json();
+    assert_eq!((json["node"].as_str(), codes(&json)[0].as_str()), (Some("worker-1"), "swap-enabled"), "{json}");
+    let two = analyze((line("worker-1") + &line("r-1") + &line("worker-1")).as_bytes()).json();
+    assert_eq!(two["nodes"].as_array().map(Vec::len), Some(2), "only a first line is cut so");
+}
+
+#[test]
 fn what_nobody_can_tell_of_hosts_leaves_them_unknown() {
     let bare = format!("{SWAP}\nNov 22 00:54:50 a-1 kubelet[7]: started\nNov 22 00:54:51 b-1 kubelet[7]: started\n");
     let run = analyze(bare.as_bytes());
