@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 pub(crate) use compile::MAX_COUNT;
 
-use super::{Catalogue, Cause, ExprError, Matcher, MatcherSign, PatternError, Sign, TemplateError};
+use super::{Catalogue, Cause, ExprError, Matcher, MatcherSign, OVER, PatternError, Sign, TemplateError};
 use crate::record::Source;
 
 /// A cause file larger than this is refused.
@@ -189,7 +189,11 @@ impl Catalogue {
             Sign::Log(log) => Some((log.pattern.clone(), log.unless.clone(), log.from.clone())),
             Sign::Fact(_) => None,
         };
+        let over = |cause: &Cause| cause.over.as_ref().map(|over| (over.pattern.clone(), over.from.clone()));
         let had = |sign: &MatcherSign<'_>| {
+            if sign.sign_index == OVER {
+                return old.cause(sign.code).and_then(over) == self.cause(sign.code).and_then(over);
+            }
             let wanted = self.cause(sign.code).and_then(|cause| says(cause.signs.get(sign.sign_index)?));
             old.cause(sign.code).is_some_and(|cause| cause.signs.iter().any(|sign| says(sign) == wanted))
         };
@@ -221,13 +225,18 @@ impl Catalogue {
 }
 
 fn log_signs(cause: &Cause) -> impl Iterator<Item = MatcherSign<'_>> {
-    cause.signs.iter().enumerate().filter_map(|(sign_index, sign)| match sign {
+    let signs = cause.signs.iter().enumerate().filter_map(|(sign_index, sign)| match sign {
         Sign::Log(log) if log.from != [Source::Monitor] => {
             let (pattern, unless) = (log.pattern.as_str(), log.unless.as_deref());
             Some(MatcherSign { code: &cause.code, sign_index, from: &log.from, named: log.named, pattern, unless })
         }
         Sign::Log(_) | Sign::Fact(_) => None,
-    })
+    });
+    let over = cause.over.iter().map(|over| {
+        let (code, pattern) = (cause.code.as_str(), over.pattern.as_str());
+        MatcherSign { code, sign_index: OVER, from: &over.from, named: false, pattern, unless: None }
+    });
+    signs.chain(over)
 }
 
 fn single(file: &str, text: &str) -> Result<Single, Vec<Refused>> {

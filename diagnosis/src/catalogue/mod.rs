@@ -53,6 +53,8 @@ pub struct Cause {
     pub signs: Vec<Sign>,
     /// When true, the cause is over: log sightings older than the facts it was read from are ended.
     pub absent: Option<Expr>,
+    /// A log line that says that it is over: log sightings from before it are ended, in saved logs too.
+    pub over: Option<Over>,
     /// Codes this cause leads to; acyclic over the catalogue.
     pub explains: Vec<String>,
     /// Messages in order; the first whose `when` is true (or absent) is used.
@@ -137,6 +139,20 @@ pub struct LogSign {
     /// Records it must recognise, and which no other cause's sign may.
     pub examples: Vec<String>,
 }
+
+/// A log line that says that a cause is over.
+#[derive(Debug)]
+pub struct Over {
+    /// Sources listened to.
+    pub from: Vec<Source>,
+    /// Regular expression over the message.
+    pub pattern: String,
+    /// Records it must recognise.
+    pub examples: Vec<String>,
+}
+
+/// Where a sighting names the sign: it is the cause's [`Cause::over`].
+pub const OVER: usize = usize::MAX;
 
 /// A sign seen in facts.
 #[derive(Debug)]

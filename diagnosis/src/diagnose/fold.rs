@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Look;
-use super::state::{Case, Fading};
+use super::state::{Case, Fading, State};
+use super::{Look, gone};
 use crate::catalogue::Catalogue;
 use crate::model::{PresentCause, Transition};
 
@@ -27,14 +27,16 @@ pub(super) fn fade(fading: &mut BTreeMap<String, Fading>, open: &BTreeMap<String
 }
 
 /// Fills in `root`, `explains` and `explained_by`.
-pub(super) fn fold(look: &Look<'_>, catalogue: &Catalogue, fading: &mut BTreeMap<String, Fading>, present: &mut [PresentCause]) {
+pub(super) fn fold(look: &Look<'_>, catalogue: &Catalogue, state: &mut State, present: &mut [PresentCause]) {
     let places: BTreeMap<u32, usize> =
         present.iter().enumerate().filter_map(|(place, cause)| Some((catalogue.position(&cause.code)? as u32, place))).collect();
     let explained: Vec<Vec<usize>> = present
         .iter()
         .map(|cause| {
             let beneath = catalogue.position(&cause.code).map(|index| catalogue.explains(index, |index| places.contains_key(&index)));
-            beneath.iter().flatten().filter_map(|index| places.get(index).copied()).collect()
+            let beneath = beneath.iter().flatten().filter_map(|index| places.get(index).copied());
+            let explains = |symptom: &usize| !look.is_saved() || !gone::before(catalogue, state, &cause.code, &present[*symptom].code);
+            beneath.filter(explains).collect()
         })
         .collect();
     let mut explainers: Vec<Vec<usize>> = vec![Vec::new(); present.len()];
@@ -43,6 +45,7 @@ pub(super) fn fold(look: &Look<'_>, catalogue: &Catalogue, fading: &mut BTreeMap
             explainers[symptom].push(place);
         }
     }
+    let fading = &mut state.fading;
     let mut tops: Vec<Top> = (0..present.len()).map(|place| top(look, &present[place].code, &explainers[place], fading)).collect();
     let codes: Vec<String> = present.iter().map(|cause| cause.code.clone()).collect();
     let left_over = left_over(&mut tops, &codes);

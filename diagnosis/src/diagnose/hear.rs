@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use jiff::Timestamp;
 
 use super::state::{Heard, State, Watched, fingerprint, micros, remember_pod};
-use crate::catalogue::{Catalogue, Cause, LogSign, Sighting, Sign};
+use crate::catalogue::{Catalogue, Cause, LogSign, OVER, Sighting, Sign};
 use crate::record::pod;
 
 impl State {
@@ -19,6 +19,10 @@ impl State {
     pub(super) fn hear<'a>(&mut self, catalogue: &Catalogue, sightings: impl Iterator<Item = &'a Sighting>) {
         for sighting in sightings {
             let Some(cause) = catalogue.cause(&sighting.code) else { continue };
+            if sighting.sign == OVER {
+                self.end_before(&cause.code, micros(sighting.at));
+                continue;
+            }
             let Some(sign @ Sign::Log(log)) = cause.signs.get(sighting.sign) else { continue };
             let Ok(index) = u16::try_from(sighting.sign) else { continue };
             let logs = &mut self.watched.entry(cause.code.clone()).or_default().logs;
@@ -37,6 +41,13 @@ impl State {
                 Entry::Vacant(place) => place.insert(Heard::first(sighting, at, rule)),
             };
             heard.reach(log, at);
+        }
+    }
+
+    /// The log says that a cause is over: what was heard of it until then has ended.
+    fn end_before(&mut self, code: &str, at: Timestamp) {
+        if let Some(watched) = self.watched.get_mut(code) {
+            watched.logs.retain(|_, heard| heard.last_at > at);
         }
     }
 }

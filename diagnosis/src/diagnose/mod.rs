@@ -2,6 +2,7 @@
 
 mod clock;
 mod fold;
+mod gone;
 mod hear;
 mod judge;
 mod order;
@@ -88,7 +89,7 @@ pub fn diagnose(catalogue: &Catalogue, view: &View<'_>, prior: &State) -> Outcom
     let mut transitions: Vec<Transition> = Vec::new();
     close(&mut state, catalogue, &mut found.absent, now, &mut transitions);
     fold::fade(&mut state.fading, &state.cases, &transitions, now);
-    fold::fold(&look, catalogue, &mut state.fading, &mut found.present);
+    fold::fold(&look, catalogue, &mut state, &mut found.present);
     order::order(&mut found.present, catalogue, &state, &look.seen);
     tell(&look, &mut state, &found, &mut transitions);
 

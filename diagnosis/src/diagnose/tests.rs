@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
+use crate::catalogue::{OVER, Sighting};
 use crate::facts::{FactValue, Key, MissingKind, schema::*};
 use crate::model::{TransitionKind, Verdict};
 

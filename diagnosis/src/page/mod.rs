@@ -77,6 +77,10 @@ fn signs(text: &mut String, cause: &Cause) {
     if let Some(absent) = &cause.absent {
         line(text, &format!("\nIt is over when {}.", words::code(&absent.source)));
     }
+    for (over, example) in cause.over.iter().filter_map(|over| Some((over, over.examples.first()?))) {
+        line(text, &format!("\nA log line of {} ends what the log said of it before. Such as:", words::sources(&over.from)));
+        let _ = write!(text, "\n```text\n{example}\n```\n");
+    }
 }
 
 fn log_sign(text: &mut String, sign: &LogSign) {

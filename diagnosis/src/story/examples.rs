@@ -1,6 +1,6 @@
 //! Every example of a sign is recognised by that sign and claimed by no other cause.
 
-use super::claimed_by;
+use super::{claimed_by, ends};
 use crate::catalogue::{Catalogue, Cause, Sign};
 use crate::record::Source;
 
@@ -29,7 +29,26 @@ pub fn examples(catalogue: &Catalogue, cause: &Cause) -> Examples {
             found.wrong.extend(sources.flat_map(|source| claims(catalogue, cause, index, source, example)));
         }
     }
+    if let Some(over) = &cause.over {
+        found.wrong.extend(over.examples.is_empty().then(|| format!("{}: `over` has no example", cause.code)));
+        found.wrong.extend(over.examples.iter().flat_map(|example| not_over(catalogue, cause, &over.from, example)));
+    }
     found
+}
+
+/// What is wrong with a line that is to say that a cause is over.
+fn not_over(catalogue: &Catalogue, cause: &Cause, from: &[Source], example: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for source in from.iter().copied().chain([Source::Unknown]) {
+        if !ends(catalogue, &cause.code, source, example) {
+            wrong.push(format!("{} is not ended by its own `over` ({source:?}): {example}", cause.code));
+        }
+        let claims = claimed_by(catalogue, source, example);
+        wrong.extend(
+            claims.iter().map(|(code, sign)| format!("{code} sign {sign} claims an end of {} ({source:?}): {example}", cause.code)),
+        );
+    }
+    wrong
 }
 
 fn claims(catalogue: &Catalogue, cause: &Cause, index: usize, source: Source, example: &str) -> Vec<String> {

@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, OVER};
 use crate::model::Verdict;
 use crate::record::{Klog, LogRecord, Source};
 
@@ -133,5 +133,11 @@ pub fn record(source: Source, message: &str) -> LogRecord<'_> {
 /// The signs (code, place) that recognise a line.
 pub fn claimed_by(catalogue: &Catalogue, source: Source, line: &str) -> BTreeSet<(String, usize)> {
     let sightings = catalogue.matcher().recognise(&record(source, line), jiff::Timestamp::UNIX_EPOCH);
-    sightings.into_iter().map(|sighting| (sighting.code, sighting.sign)).collect()
+    sightings.into_iter().filter(|sighting| sighting.sign != OVER).map(|sighting| (sighting.code, sighting.sign)).collect()
+}
+
+/// Whether a line says that a cause is over.
+fn ends(catalogue: &Catalogue, code: &str, source: Source, line: &str) -> bool {
+    let sightings = catalogue.matcher().recognise(&record(source, line), jiff::Timestamp::UNIX_EPOCH);
+    sightings.iter().any(|sighting| sighting.code == code && sighting.sign == OVER)
 }

@@ -1,7 +1,7 @@
 //! What the lines of one node mean: one chunk of sightings and the state of the judgement, both bounded.
 
 use jiff::Timestamp;
-use nodewhy_diagnosis::catalogue::Sighting;
+use nodewhy_diagnosis::catalogue::{OVER, Sighting};
 use nodewhy_diagnosis::facts::Facts;
 use nodewhy_diagnosis::record::{LogRecord, Spoken, clip};
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Mode, State, View, diagnose};
@@ -134,7 +134,7 @@ impl<'a> Judge<'a> {
         if sighting.unit.is_empty() {
             self.file.clone_into(&mut sighting.unit);
         }
-        self.stats.sightings += 1;
+        self.stats.sightings += u64::from(sighting.sign != OVER);
         if self.clock.is_some() {
             self.remember(&sighting, last_words);
         } else if self.early.len() < MAX_EARLY {

@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use serde_saphyr::Spanned;
 
 use super::super::expr::Variables;
-use super::super::{Cause, Docs, Expr, FactSign, FoundBy, LogSign, Message, RemedyRule, Sign, Template, check_pattern};
-use super::raw::{RawCause, RawFoundBy, RawLog, RawMessage, RawMessages, RawRemedy, RawSign, of};
+use super::super::{Cause, Docs, Expr, FactSign, FoundBy, LogSign, Message, Over, RemedyRule, Sign, Template, check_pattern};
+use super::raw::{RawCause, RawFoundBy, RawLog, RawMessage, RawMessages, RawOver, RawRemedy, RawSign, of};
 use super::{LoadProblem, Place, Refused, Single, pattern};
 use crate::facts::FactId;
 use crate::model::Severity;
@@ -51,6 +51,7 @@ pub(super) fn cause(file: &str, raw: RawCause) -> Result<Single, Vec<Refused>> {
     let cause = Cause {
         signs: raw.signs.into_iter().filter_map(|raw| sign(raw, &mut problems)).collect(),
         absent: problems.maybe(raw.absent.as_ref().map(|absent| expr("absent", absent, Variables::Facts))),
+        over: raw.over.map(|raw| over(raw, &mut problems)),
         explains: raw.explains.into_iter().map(|code| code.value).collect(),
         messages: messages(raw.message, &mut problems),
         evidence: problems.all(raw.evidence.into_iter().map(evidence)),
@@ -165,6 +166,15 @@ fn log_sign(place: Place, raw: RawLog, problems: &mut Problems) -> Option<LogSig
         quiet_for,
         examples: raw.examples,
     })
+}
+
+fn over(raw: RawOver, problems: &mut Problems) -> Over {
+    let from = problems.all(raw.from.iter().map(source));
+    if raw.from.is_empty() {
+        problems.ok::<()>(Err(field(of(&raw.pattern), "over", "names nobody to listen to")));
+    }
+    problems.ok(regex("over", &raw.pattern));
+    Over { from, pattern: raw.pattern.value, examples: raw.examples }
 }
 
 fn regex(name: &'static str, text: &Spanned<String>) -> Result<(), Refused> {

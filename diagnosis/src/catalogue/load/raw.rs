@@ -24,6 +24,7 @@ pub(super) struct RawCause {
     #[serde(default)]
     pub(super) signs: Vec<Spanned<RawSign>>,
     pub(super) absent: Option<Spanned<String>>,
+    pub(super) over: Option<RawOver>,
     #[serde(default)]
     pub(super) explains: Vec<Spanned<String>>,
     pub(super) message: Spanned<RawMessages>,
@@ -65,6 +66,16 @@ pub(super) struct RawLog {
     pub(super) within: Option<Spanned<String>>,
     pub(super) ends: Option<Spanned<String>>,
     pub(super) quiet_for: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) examples: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOver {
+    pub(super) from: Vec<Spanned<Source>>,
+    #[serde(rename = "match")]
+    pub(super) pattern: Spanned<String>,
     #[serde(default)]
     pub(super) examples: Vec<String>,
 }

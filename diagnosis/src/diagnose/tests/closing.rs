@@ -217,3 +217,27 @@ fn a_cause_that_comes_back_gets_a_case_of_its_own() {
         assert_eq!(changes(&lab.look(20.5 + f64::from(round))), ["closed it"]);
     }
 }
+
+const OVER_BY_WORD: &str =
+    "signs: [{log: {from: [kubelet], match: 'no luck', quiet_for: 10m}}]\nover: {from: [kubelet], match: 'all is well'}";
+
+#[test]
+fn a_line_that_says_so_ends_what_was_said_before_it_in_saved_logs_too() {
+    for (mode, verdict) in [(Mode::Live, Verdict::Healthy), (Mode::Saved, Verdict::Healthy)] {
+        let mut lab = Lab { mode, ..Lab::of(OVER_BY_WORD) };
+        lab.hear(10.0, "it", 0, "no luck");
+        lab.hear(11.0, "it", OVER, "all is well");
+        assert_eq!(lab.look(12.0).diagnosis.verdict, verdict, "{mode:?}");
+        lab.hear(13.0, "it", 0, "no luck");
+        assert_eq!(lab.look(14.0).diagnosis.verdict, Verdict::NotReady, "{mode:?}: it is said again");
+    }
+}
+
+#[test]
+fn a_line_that_says_so_closes_an_open_case_and_nothing_that_was_said_after_it() {
+    let mut lab = heard(OVER_BY_WORD);
+    lab.hear(9.0, "it", OVER, "all is well");
+    assert_eq!(changes(&lab.look(12.0)), Vec::<String>::new());
+    lab.hear(13.0, "it", OVER, "all is well");
+    assert_eq!(changes(&lab.look(13.0)), ["closed it"]);
+}

@@ -183,3 +183,23 @@ fn the_verdict_is_the_worst_and_healthy_only_if_all_was_looked_at() {
         assert_eq!(verdict(severity, present, critical_seen), wanted, "{severity} {present:?} {critical_seen}");
     }
 }
+
+const AWAY: &str = "signs: [{log: {from: [kubelet], match: refused, quiet_for: 2m}}]\nexplains: [symptom]";
+const STILL: &str = "signs: [{log: {from: [kubelet], match: 'not ready', quiet_for: 2m}}]";
+
+/// A saved log in which the symptom is spoken of at these seconds, and its explanation at 10 s alone.
+fn saved_with(layer: &str, spoken_of: &[f64]) -> Outcome {
+    let files = [file("away", &format!("{AWAY}\nlayer: {layer}")), file("symptom", STILL)];
+    let mut lab = Lab { mode: Mode::Saved, ..Lab::new(&files) };
+    lab.hear(10.0, "away", 0, "refused");
+    spoken_of.iter().for_each(|&seconds| lab.hear(seconds, "symptom", 0, "not ready"));
+    lab.look(900.0)
+}
+
+#[test]
+fn in_a_saved_log_what_outlives_an_outage_of_the_control_plane_is_not_explained_by_it() {
+    assert_eq!(codes(&saved_with("control-plane", &[5.0, 600.0]), true), ["symptom", "away"]);
+    assert_eq!(codes(&saved_with("control-plane", &[5.0, 60.0]), true), ["away"], "it may be over with it");
+    assert_eq!(codes(&saved_with("control-plane", &[28_800.0]), true), ["away"], "that may be another time zone");
+    assert_eq!(codes(&saved_with("storage", &[5.0, 600.0]), true), ["away"], "a broken disk stays broken");
+}
