@@ -173,6 +173,9 @@ impl Page<'_> {
         let unknown = &self.diagnosis.unknown;
         match self.diagnosis.verdict {
             _ if self.style.silent_since.is_some() => None,
+            Verdict::Unknown if self.style.saved_log => Some(
+                "No critical cause was found, and not all that was saved could be read or is understood: see UNKNOWN below.".to_owned(),
+            ),
             Verdict::Unknown => {
                 let what = self.style.critical_unknown.map_or_else(
                     || "something that could be critical could not be looked at".to_owned(),
@@ -291,7 +294,8 @@ impl Page<'_> {
             return;
         }
         let head = self.paint(Paint::Magenta, "UNKNOWN");
-        self.line(&format!("\n{head}  could not be looked at"));
+        let what = if self.style.saved_log { "could not be read, or is not understood" } else { "could not be looked at" };
+        self.line(&format!("\n{head}  {what}"));
         for unknown in &self.diagnosis.unknown {
             self.line(&format!("  {}", escape(&unknown.what)));
             self.wrapped(&unknown.why, "    ");

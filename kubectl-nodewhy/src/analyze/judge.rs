@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 use nodewhy_diagnosis::catalogue::{OVER, Sighting};
 use nodewhy_diagnosis::facts::Facts;
+use nodewhy_diagnosis::model::Unknown;
 use nodewhy_diagnosis::record::{LogRecord, Spoken, clip};
 use nodewhy_diagnosis::{Catalogue, Diagnosis, Mode, State, View, diagnose};
 
 use super::dying::{Kubelet, Life};
 use super::reading::InputStats;
+use super::unheard::Unheard;
 use super::wrapped::Wrapped;
 
 /// So many sightings wait for the first time in the log.
@@ -21,6 +23,8 @@ pub(super) struct Judge<'a> {
     pub(super) stats: InputStats,
     kubelet: Kubelet,
     wrapped: Wrapped,
+    /// Errors that no sign knows.
+    unheard: Unheard,
     node: String,
     /// What is being read: it speaks where a line does not say who did.
     file: String,
@@ -41,6 +45,7 @@ impl<'a> Judge<'a> {
             stats: InputStats::default(),
             kubelet: Kubelet::default(),
             wrapped: Wrapped::default(),
+            unheard: Unheard::default(),
             node: String::new(),
             file: String::new(),
             clock: None,
@@ -81,11 +86,16 @@ impl<'a> Judge<'a> {
         }
         let life = self.clock.map_or(Life::Goes, |at| self.kubelet.observe(spoken, at));
         match life {
-            Life::Settled => self.all = self.without_last_words.clone(),
+            Life::Settled => {
+                self.all = self.without_last_words.clone();
+                self.unheard = Unheard::default();
+            }
             Life::Over => return,
             Life::Goes | Life::Ends => {}
         }
+        let before = self.stats.sightings;
         self.recognise(spoken, life == Life::Ends);
+        self.unheard.hear(spoken, self.stats.sightings > before);
     }
 
     fn tick(&mut self, at: Timestamp) {
@@ -165,7 +175,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The end of the log: what is so then. Facts given weigh more than those the log proves.
-    pub(super) fn end(mut self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, InputStats) {
+    pub(super) fn end(mut self, given: Option<Facts>, node: Option<&str>, now: Timestamp) -> (Diagnosis, Option<Unknown>, InputStats) {
         if let Some(node) = node {
             node.clone_into(&mut self.node);
         }
@@ -177,7 +187,7 @@ impl<'a> Judge<'a> {
         }
         let view = View { now: at, node: &self.node, facts: &facts, sightings: &[], mode: Mode::Saved };
         let outcome = diagnose(self.catalogue, &view, &self.all);
-        (outcome.diagnosis, self.stats)
+        (outcome.diagnosis, self.unheard.told(), self.stats)
     }
 }
 

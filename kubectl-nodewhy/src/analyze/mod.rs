@@ -8,6 +8,7 @@ mod judge;
 mod nodes;
 mod progress;
 mod reading;
+mod unheard;
 mod wrapped;
 
 use std::path::Path;
@@ -144,10 +145,13 @@ fn judged(found: Found<'_>, given: Option<Facts>, name: Option<&str>, now: Times
     if let Some(given) = given {
         facts.absorb(given);
     }
-    let (mut diagnosis, mut input) = found.judge.end(Some(facts), name, now);
+    let (mut diagnosis, unheard, mut input) = found.judge.end(Some(facts), name, now);
     input.fact_files = fact_files;
     diagnosis.unknown.clear();
-    Analysis { diagnosis, input }
+    let nothing_found = diagnosis.verdict == Verdict::Healthy;
+    let mut analysis = Analysis { diagnosis, input };
+    analysis.leave_open(unheard.filter(|_| nothing_found).iter());
+    analysis
 }
 
 fn facts_from(path: &Path, now: Timestamp) -> anyhow::Result<Facts> {
