@@ -13,6 +13,7 @@ pub mod fuzz;
 #[allow(clippy::disallowed_methods, reason = "the door itself")]
 pub mod host;
 pub mod identity;
+pub mod log_files;
 pub mod mount_watch;
 pub mod notify;
 #[allow(clippy::disallowed_methods, reason = "the admin's own configuration and plugins, in the agent's own mount namespace")]

@@ -17,7 +17,7 @@ use crate::config::{Config, Problem};
 use crate::host::Host;
 use crate::host::journal::{self, Batch};
 use crate::identity::{Identity, Names};
-use crate::{checks, npd, schedule};
+use crate::{checks, log_files, npd, schedule};
 
 /// The whole look. The answer is on the screen within a second whatever hangs.
 const DEADLINE: Duration = Duration::from_millis(900);
@@ -64,8 +64,11 @@ async fn look(host: &Arc<Host>, config: &Config) -> anyhow::Result<(Arc<Loaded>,
         Ok(Ok(batch)) => batch,
         Ok(Err(_)) | Err(_) => unread(now),
     };
-    batch.sightings.extend(npd.sightings);
-    batch.facts.absorb(npd.facts);
+    let files = read_files(host, &facts, &loaded, until).await;
+    for other in [npd, files] {
+        batch.sightings.extend(other.sightings);
+        batch.facts.absorb(other.facts);
+    }
     Ok((loaded, facts, batch))
 }
 
@@ -87,6 +90,19 @@ fn read_journal(host: Arc<Host>, mut shelf: Shelf) -> anyhow::Result<Reading> {
     });
     spawned.context("cannot start a thread to read the journal")?;
     Ok((monitors, loading, reading))
+}
+
+/// Which they are is known only now that the kubelet is.
+async fn read_files(host: &Arc<Host>, facts: &Facts, loaded: &Arc<Loaded>, until: Instant) -> Batch {
+    let (host, facts, loaded) = (Arc::clone(host), facts.clone(), Arc::clone(loaded));
+    let reading = tokio::task::spawn_blocking(move || log_files::once(&host, &facts, &loaded.catalogue, until.into_std()));
+    match tokio::time::timeout_at(until, reading).await {
+        Ok(Ok(batch)) => batch,
+        Ok(Err(_)) | Err(_) => {
+            let why = Missing::new(MissingKind::Hung, "reading the kubelet's log files did not come back in time");
+            Batch { facts: log_files::fact(&Err(why), Timestamp::now()), ..Batch::default() }
+        }
+    }
 }
 
 fn unread(at: Timestamp) -> Batch {

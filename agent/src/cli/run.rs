@@ -26,7 +26,7 @@ use crate::schedule::{self, Scheduler};
 use crate::ship::{Link, Shipper};
 use crate::spool::{Recovered, Spool};
 use crate::watch::Watch;
-use crate::{catalogue, checks, mount_watch, npd};
+use crate::{catalogue, checks, log_files, mount_watch, npd};
 
 /// Each of two segments; reports of about 5 kB wait there while the collector is away.
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -85,6 +85,7 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
     let (batches_in, batches) = mpsc::channel(4);
     let mut npd = npd::Runner::new(Arc::clone(&host), Arc::clone(&current), batches_in.clone());
     npd.follow(&loaded.npd, read_up_to);
+    let files_in = batches_in.clone();
     let journal =
         Follower::start(Arc::clone(&host), Arc::clone(&current), from, batches_in).context("cannot start the journal's thread")?;
     let journal = Arc::new(journal);
@@ -106,6 +107,8 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
 
     let (known, knowing) = watch::channel(Arc::new(facts.clone()));
     let (units_in, units) = mpsc::channel(64);
+    log_files::follow(Arc::clone(&host), knowing.clone(), Arc::clone(&current), read_up_to, files_in)
+        .context("cannot start the thread that reads the kubelet's log files")?;
     let watching = Watch { host: Arc::clone(&host), known: knowing, journal: Arc::clone(&journal), out: units_in };
     tasks.spawn("the watch of the units", watching.run());
 

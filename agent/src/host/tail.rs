@@ -18,6 +18,7 @@ const DRAIN: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Tail {
     path: String,
+    first: u64,
     open: Option<Open>,
     begun: bool,
     partial: Vec<u8>,
@@ -35,7 +36,13 @@ struct Open {
 impl Tail {
     /// Of this path on the node. Nothing is opened yet.
     pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), open: None, begun: false, partial: Vec::new(), overlong: false }
+        Self { path: path.into(), first: FIRST, open: None, begun: false, partial: Vec::new(), overlong: false }
+    }
+
+    /// Of what is there at first, so much is read.
+    #[must_use]
+    pub fn first(self, bytes: u64) -> Self {
+        Self { first: bytes, ..self }
     }
 
     /// Hands over the whole lines that have come. True if more is there already.
@@ -69,7 +76,7 @@ impl Tail {
         if !meta.is_file() {
             return Err(format!("{} is not a file", self.path));
         }
-        let offset = if self.begun { 0 } else { meta.len().saturating_sub(FIRST) };
+        let offset = if self.begun { 0 } else { meta.len().saturating_sub(self.first) };
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         // What it begins with is the rest of a line.
         self.overlong = offset > 0;
@@ -191,6 +198,13 @@ mod tests {
         assert_eq!(lines(&mut tail, &host), ["one"]);
         fs::create_dir(root.path().join("directory")).expect("made");
         assert!(Tail::new("/directory").drain(&host, |_| ()).expect_err("no file").contains("not a file"));
+    }
+
+    #[test]
+    fn of_a_long_file_only_the_end_is_read_from_the_next_line_on() {
+        let (root, host) = node();
+        append(&root, "log", "one\ntwo\nthree\n");
+        assert_eq!(lines(&mut Tail::new("/log").first(8), &host), ["three"]);
     }
 
     #[test]

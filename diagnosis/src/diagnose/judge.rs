@@ -217,9 +217,23 @@ fn reason_for_absence(look: &Look<'_>, cause: &Cause, ended: Vec<String>) -> Str
 
 /// Why log signs cannot be seen, if they cannot.
 pub(super) fn deafness(mode: Mode, scope: &Scope<'_>) -> Option<(&'static str, Missing)> {
+    if mode == Mode::Saved {
+        return None;
+    }
+    journal_unread(scope).or_else(|| files_unread(scope))
+}
+
+/// Files are told of only by an agent that knows of some.
+fn files_unread(scope: &Scope<'_>) -> Option<(&'static str, Missing)> {
+    let key = schema::LOGS_FILES_READABLE.path();
+    let why = scope.missing(crate::facts::FactId::of(key)?)?;
+    (why.kind != MissingKind::NotYet).then_some((key, why))
+}
+
+fn journal_unread(scope: &Scope<'_>) -> Option<(&'static str, Missing)> {
     let key = schema::LOGS_JOURNAL_READABLE.path();
     let id = crate::facts::FactId::of(key)?;
-    if mode == Mode::Saved || scope.not_applicable(id) || scope.value(id) == Ok(&Value::Bool(true)) {
+    if scope.not_applicable(id) || scope.value(id) == Ok(&Value::Bool(true)) {
         return None;
     }
     let unreadable = || {

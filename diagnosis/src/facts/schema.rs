@@ -308,6 +308,7 @@ facts! {
     LOGS_JOURNAL_PATH "logs.journal.path" Text "Directory it is read from.";
     LOGS_JOURNAL_GAP "logs.journal.gap" Text "Why entries of this boot may have been missed: rotated away before they were read, longer than there was time for; empty if none were.";
     LOGS_JOURNAL_DAMAGED_ENTRIES "logs.journal.damaged_entries" Int "Entries that could not be read whole because their file is damaged, since the agent started.";
+    LOGS_FILES_READABLE "logs.files.readable" Bool "The files that k3s and RKE2 keep the logs of their kubelet and containerd in can be read.";
     LOGS_READ_UP_TO "logs.read_up_to" Time "Everything the log sources held up to this time has been matched.";
 
     // node-problem-detector's rules, where the agent's configuration names files of them. Keys are FILE for a log, FILE#N for the plugin of the Nth rule.

@@ -184,6 +184,18 @@ fn without_a_journal_a_log_sign_is_unknown_unless_the_cause_is_seen_to_be_absent
 }
 
 #[test]
+fn without_the_files_that_hold_the_kubelets_log_a_log_sign_is_unknown_too() {
+    let mut lab = Lab::of(LOG);
+    lab.set(0.0, LOGS_JOURNAL_READABLE, true);
+    assert_eq!(lab.look(0.0).diagnosis.verdict, Verdict::Healthy, "none are known of");
+    lab.miss(1.0, LOGS_FILES_READABLE, MissingKind::Denied);
+    let deaf = lab.look(1.0);
+    assert_eq!((deaf.diagnosis.verdict, deaf.diagnosis.unknown[0].what.as_str()), (Verdict::Unknown, "logs.files.readable"));
+    lab.set(2.0, LOGS_FILES_READABLE, true);
+    assert_eq!(lab.look(2.0).diagnosis.verdict, Verdict::Healthy);
+}
+
+#[test]
 fn a_saved_log_has_nothing_unknown() {
     let mut lab = Lab { mode: Mode::Saved, ..Lab::new(&[file("a", FACT), file("b", LOG)]) };
     lab.facts = Facts::new();
