@@ -6,9 +6,10 @@ use std::time::Duration;
 use nodewhy_diagnosis::facts::schema as s;
 use nodewhy_diagnosis::{Facts, Missing};
 
+use super::kubelet::layout::Layout;
 use super::support::all_missing;
 use super::{Check, Look, Stage};
-use crate::host::bus::{FoundUnits, NoUnit, UnitStatus, kubelet_unit_facts, runtime_unit_facts};
+use crate::host::bus::{Child, FoundUnits, NoUnit, UnitStatus, kubelet_unit_facts, runtime_unit_facts};
 use crate::host::clock::Clocks;
 
 const OF_KUBELET: &[&str] = &["kubelet.unit"];
@@ -37,14 +38,14 @@ pub const RUNTIME_UNIT: Check = Check {
 
 async fn look_at_kubelet(look: Look) -> Facts {
     match read_kubelet(&look).await {
-        Ok(unit) => Units { kubelet: unit, runtime: None }.kubelet_facts(&look),
+        Ok((kubelet, child)) => Units { kubelet, child, runtime: None }.kubelet_facts(&look),
         Err(missing) => all_missing(OF_KUBELET, look.began_at, &missing),
     }
 }
 
 async fn look_at_runtime(look: Look) -> Facts {
     match read_runtime(&look).await {
-        Ok(unit) => Units { kubelet: Err(NoUnit::NoKubelet), runtime: unit }.runtime_facts(&look),
+        Ok(unit) => Units { kubelet: Err(NoUnit::NoKubelet), child: None, runtime: unit }.runtime_facts(&look),
         Err(missing) => all_missing(OF_RUNTIME, look.began_at, &missing),
     }
 }
@@ -54,6 +55,8 @@ async fn look_at_runtime(look: Look) -> Facts {
 pub struct Units {
     /// The kubelet's, or why there is none.
     pub kubelet: Result<UnitStatus, NoUnit>,
+    /// The kubelet itself, where the unit's process runs it as a child.
+    pub child: Option<Child>,
     /// The container runtime's, if it has one of its own.
     pub runtime: Option<UnitStatus>,
 }
@@ -69,7 +72,7 @@ impl Units {
     fn kubelet_facts(&self, look: &Look) -> Facts {
         let unit = self.kubelet.as_ref().map(|unit| unit.by(&Clocks::now()));
         let unit = unit.as_ref().map_err(|why| **why);
-        kubelet_unit_facts(unit, booted_at(look, unit.ok()), look.began_at)
+        kubelet_unit_facts(unit, self.child.as_ref(), booted_at(look, unit.ok()), look.began_at)
     }
 
     fn runtime_facts(&self, look: &Look) -> Facts {
@@ -88,15 +91,20 @@ fn booted_at(look: &Look, unit: Option<&UnitStatus>) -> Option<jiff::Timestamp> 
 /// # Errors
 /// Why systemd could not be asked.
 pub async fn read(look: &Look) -> Result<Units, Missing> {
-    Ok(Units { kubelet: read_kubelet(look).await?, runtime: read_runtime(look).await? })
+    let (kubelet, child) = read_kubelet(look).await?;
+    Ok(Units { kubelet, child, runtime: read_runtime(look).await? })
 }
 
-async fn read_kubelet(look: &Look) -> Result<Result<UnitStatus, NoUnit>, Missing> {
+async fn read_kubelet(look: &Look) -> Result<(Result<UnitStatus, NoUnit>, Option<Child>), Missing> {
     let found = look.host.find_units().await?;
-    match &found.kubelet {
-        Some(name) => look.host.unit_status(name).await.map(Ok),
-        None => Ok(Err(no_unit(look, &found))),
+    let Some(name) = &found.kubelet else { return Ok((Err(no_unit(look, &found)), None)) };
+    let status = look.host.unit_status(name).await?;
+    if !(Layout::of_unit(name).has_child() && status.is_running()) {
+        return Ok((Ok(status), None));
     }
+    let (host, unit) = (look.host.clone(), status.clone());
+    let child = tokio::task::spawn_blocking(move || host.kubelet_child(&unit)).await.ok().flatten();
+    Ok((Ok(status), child))
 }
 
 fn no_unit(look: &Look, found: &FoundUnits) -> NoUnit {

@@ -140,7 +140,7 @@ fn prepare(look: &Look) -> Result<Target, Unasked> {
 /// to the API server in kubelite.
 fn own_unit_is_down(look: &Look, config: &Kubeconfig) -> Option<String> {
     let unit = look.known.known(fact::KUBELET_UNIT_NAME)?;
-    let down = look.known.known(fact::KUBELET_UNIT_RUNNING) == Some(false);
+    let down = look.known.known(fact::KUBELET_UNIT_ACTIVE_STATE).is_some_and(|state| state != "active");
     let own = api::is_loopback(&config.host) && Layout::of_unit(&unit).serves_loopback();
     (down && own).then(|| format!("{} is served by {unit}, which does not run", api::authority(&config.host, config.port)))
 }

@@ -460,20 +460,22 @@ fn what_cannot_be_read_is_unknown_and_a_standalone_kubelet_has_no_api_server() {
 #[test]
 fn a_load_balancer_in_a_k3s_that_does_not_run_says_nothing_of_the_api_server() {
     let ca = authority("ca");
-    let looked = |server: &str, unit: &str, running| {
+    let looked = |server: &str, unit: &str, state: &str| {
         let pair = ca.issue(&["w1"], (2000, 2100));
         let node = node(server, &ca, &pair).known(fact::KUBELET_KUBECONFIG_PATH, KUBECONFIG.to_owned());
-        node.known(fact::KUBELET_UNIT_NAME, unit.to_owned()).known(fact::KUBELET_UNIT_RUNNING, running).look(&CHECK)
+        node.known(fact::KUBELET_UNIT_NAME, unit.to_owned()).known(fact::KUBELET_UNIT_ACTIVE_STATE, state.to_owned()).look(&CHECK)
     };
     // Nobody listens on port 1.
-    let stopped = looked("https://127.0.0.1:1", "k3s-agent.service", false);
+    let stopped = looked("https://127.0.0.1:1", "k3s-agent.service", "failed");
     let why = stopped.value("apiserver.reachable").unwrap_err();
     assert_eq!(
         (why.kind, why.why.as_str()),
         (MissingKind::NotApplicable, "127.0.0.1:1 is served by k3s-agent.service, which does not run")
     );
     assert_eq!(stopped.value("cluster.node.ready").unwrap_err().kind, MissingKind::Failed, "not that there is none");
-    for (server, unit, running) in [("https://127.0.0.1:1", "k3s-agent.service", true), ("https://127.0.0.1:1", "kubelet.service", false)] {
-        assert_eq!(looked(server, unit, running).known(fact::APISERVER_REACHABLE), Some(false), "{server} {unit} {running}");
+    for (server, unit, state) in
+        [("https://127.0.0.1:1", "k3s-agent.service", "active"), ("https://127.0.0.1:1", "kubelet.service", "failed")]
+    {
+        assert_eq!(looked(server, unit, state).known(fact::APISERVER_REACHABLE), Some(false), "{server} {unit} {state}");
     }
 }

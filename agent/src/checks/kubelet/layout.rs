@@ -127,6 +127,11 @@ impl Layout {
         }
     }
 
+    /// Whether the kubelet is a child of its unit's process, started again by that and not by systemd.
+    pub(crate) fn has_child(self) -> bool {
+        matches!(self, Self::Rke2 | Self::K0s)
+    }
+
     /// Whether the kubelet's unit itself serves the loopback address that its kubeconfig names.
     pub(crate) fn serves_loopback(self) -> bool {
         matches!(self, Self::K3s | Self::Rke2 | Self::Microk8s)

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use nodewhy_diagnosis::facts::schema as s;
 use nodewhy_diagnosis::{Facts, Missing, MissingKind};
 
-use super::UnitStatus;
+use super::child::child_facts;
+use super::{Child, UnitStatus};
 
 /// Why there is no unit of the kubelet's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +18,21 @@ pub enum NoUnit {
     Unneeded(i64),
 }
 
-/// The facts of the kubelet's unit.
-pub fn kubelet_unit_facts(unit: Result<&UnitStatus, NoUnit>, booted_at: Option<Timestamp>, read_at: Timestamp) -> Facts {
+/// The facts of the kubelet's unit, where it runs the kubelet as a child with that kubelet's own.
+pub fn kubelet_unit_facts(
+    unit: Result<&UnitStatus, NoUnit>,
+    child: Option<&Child>,
+    booted_at: Option<Timestamp>,
+    read_at: Timestamp,
+) -> Facts {
     let mut facts = Facts::new();
     match unit {
-        Ok(unit) => kubelet_facts(&mut facts, unit, booted_at, read_at),
+        Ok(unit) => {
+            kubelet_facts(&mut facts, unit, booted_at, read_at);
+            if let Some(child) = child.filter(|_| unit.is_running()) {
+                child_facts(&mut facts, child, read_at);
+            }
+        }
         Err(NoUnit::Gone) => no_kubelet_unit(&mut facts, read_at),
         Err(NoUnit::NoKubelet) => facts.miss_under("kubelet.unit", read_at, &not_here("no kubelet unit on this node")),
         Err(NoUnit::Unneeded(pid)) => {
@@ -110,7 +121,7 @@ mod tests {
     fn every_fact_of_both_units_is_reported_whatever_is_found() {
         let unit = UnitStatus { name: "kubelet.service".into(), ..UnitStatus::default() };
         for kubelet in [Ok(&unit), Err(NoUnit::NoKubelet), Err(NoUnit::Gone), Err(NoUnit::Unneeded(7))] {
-            let mut facts = kubelet_unit_facts(kubelet, None, NOW);
+            let mut facts = kubelet_unit_facts(kubelet, None, None, NOW);
             facts.absorb(runtime_unit_facts(kubelet.ok(), None, NOW));
             for entry in s::under("kubelet.unit").chain(s::under("runtime.unit")).filter(|entry| !entry.derived) {
                 assert!(facts.get(entry.path).is_some(), "{} is not reported", entry.path);
@@ -120,21 +131,21 @@ mod tests {
 
     #[test]
     fn a_node_without_kubernetes_misses_nothing() {
-        let mut facts = kubelet_unit_facts(Err(NoUnit::NoKubelet), None, NOW);
+        let mut facts = kubelet_unit_facts(Err(NoUnit::NoKubelet), None, None, NOW);
         facts.absorb(runtime_unit_facts(None, None, NOW));
         assert!(facts.iter().all(|(_, fact)| fact.value.as_ref().is_err_and(|why| why.kind == MissingKind::NotApplicable)));
     }
 
     #[test]
     fn a_configured_node_without_a_unit_has_a_unit_that_is_not_found() {
-        let facts = kubelet_unit_facts(Err(NoUnit::Gone), None, NOW);
+        let facts = kubelet_unit_facts(Err(NoUnit::Gone), None, None, NOW);
         assert_eq!(facts.known(s::KUBELET_UNIT_LOAD_STATE).as_deref(), Some("not-found"));
         assert_eq!(facts.known(s::KUBELET_UNIT_RUNNING), Some(false));
     }
 
     #[test]
     fn a_kubelet_that_needs_no_unit_misses_none() {
-        let facts = kubelet_unit_facts(Err(NoUnit::Unneeded(7)), None, NOW);
+        let facts = kubelet_unit_facts(Err(NoUnit::Unneeded(7)), None, None, NOW);
         assert!(facts.iter().all(|(_, fact)| fact.value.as_ref().is_err_and(|why| why.kind == MissingKind::NotApplicable)));
     }
 
@@ -142,16 +153,16 @@ mod tests {
     fn an_enabled_unit_that_never_started_is_down_since_the_boot() {
         let booted = Timestamp::from_second(1000).expect("a time");
         let unit = UnitStatus { file_state: "enabled".into(), ..UnitStatus::default() };
-        assert_eq!(kubelet_unit_facts(Ok(&unit), Some(booted), NOW).known(s::KUBELET_UNIT_STATE_SINCE), Some(booted));
+        assert_eq!(kubelet_unit_facts(Ok(&unit), None, Some(booted), NOW).known(s::KUBELET_UNIT_STATE_SINCE), Some(booted));
         let unit = UnitStatus { file_state: "disabled".into(), ..UnitStatus::default() };
-        assert_eq!(kubelet_unit_facts(Ok(&unit), Some(booted), NOW).known(s::KUBELET_UNIT_STATE_SINCE), None);
+        assert_eq!(kubelet_unit_facts(Ok(&unit), None, Some(booted), NOW).known(s::KUBELET_UNIT_STATE_SINCE), None);
     }
 
     #[test]
     fn an_exit_is_told_with_code_and_time() {
         let exit = Exit { kind: "exited", status: 1, at: Some(NOW), ran_for: None };
         let unit = UnitStatus { exit: Some(exit), ..UnitStatus::default() };
-        let facts = kubelet_unit_facts(Ok(&unit), None, NOW);
+        let facts = kubelet_unit_facts(Ok(&unit), None, None, NOW);
         assert_eq!(facts.known(s::KUBELET_UNIT_EXIT_STATUS), Some(1));
         assert_eq!(facts.known(s::KUBELET_UNIT_EXITED_AT), Some(NOW));
         assert_eq!(facts.known(s::KUBELET_UNIT_EXIT_KIND).as_deref(), Some("exited"));

@@ -3,6 +3,7 @@
 //! One connection is made when it is first needed and made anew when it breaks (dbus-daemon restarted). Every call has a timeout: a
 //! D-Bus that does not answer is a missing fact, never a hung agent.
 
+mod child;
 mod facts;
 mod find;
 mod running;
@@ -19,6 +20,7 @@ use zbus::message::Message;
 
 use super::Host;
 
+pub use child::Child;
 pub use facts::{NoUnit, kubelet_unit_facts, runtime_unit_facts};
 pub use find::FoundUnits;
 pub use running::Process;
@@ -47,6 +49,8 @@ pub(super) struct Bus {
     exits: Mutex<BTreeMap<String, Exit>>,
     /// The kubelet that was found by its process last: where its unit is to be looked for once it has ended.
     last_process: Mutex<Option<Process>>,
+    /// The kubelet that a unit's process runs, as seen last.
+    child: Mutex<Option<Child>>,
 }
 
 /// A D-Bus call that failed.
