@@ -7,7 +7,6 @@
 mod lenient;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,16 +15,21 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::own_file;
 use crate::store::Keep;
 
 /// Where the configuration is looked for if no other file is named.
 pub const DEFAULT_PATH: &str = "/etc/nodewhy/collector.yaml";
+
+/// How long reading it may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The collector's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Config {
     /// Address and port to listen on; off loopback `tls` is needed.
+    #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     /// The one directory for all data.
     pub data_dir: PathBuf,
@@ -34,6 +38,7 @@ pub struct Config {
     /// Whom to tell what; the file at [`crate::policy::DEFAULT_PATH`] if it is there.
     pub alerts_file: Option<PathBuf>,
     /// Where metrics are served, on loopback; none if left out.
+    #[serde(deserialize_with = "metrics")]
     pub metrics: Option<SocketAddr>,
     /// What is kept how long.
     pub retention: Retention,
@@ -82,6 +87,17 @@ impl From<&Retention> for Keep {
     fn from(retention: &Retention) -> Self {
         Self { cases: retention.closed_cases, cases_per_node: retention.closed_cases_per_node, silent_nodes: retention.silent_nodes }
     }
+}
+
+fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| de::Error::custom(format!("listen: `{text}` is no address with a port, like 127.0.0.1:7870")))
+}
+
+fn metrics<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let problem = |_| format!("metrics: `{text}` is no address with a port, like 127.0.0.1:7871; without metrics leave the key out");
+    text.parse().map(Some).map_err(|error| de::Error::custom(problem(error)))
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -140,7 +156,8 @@ impl Config {
     /// [`ConfigError`]; a file that the user named has to be there.
     pub fn read(named: Option<&Path>) -> Result<Self, ConfigError> {
         let path = named.unwrap_or(Path::new(DEFAULT_PATH));
-        match fs::read_to_string(path) {
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+        match own_file::read_within(path, PATIENCE).and_then(|bytes| String::from_utf8(bytes).map_err(not_text)) {
             Ok(text) => Self::parse(path, &text),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
@@ -212,10 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn metrics_that_are_not_written_are_none() {
+        for text in ["metrics:\n", "metrics: null\n", "dataDir: /d\n"] {
+            assert_eq!(parse(text).expect(text).metrics, None, "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_may_be_a_weaker_lock_ends_the_start_with_file_and_line() {
         for (text, place, says) in [
             ("listn: x\n", "collector.yaml:1:", "listn"),
-            ("# c\nlisten: nowhere\n", "collector.yaml:2:", "socket address"),
+            ("# c\nlisten: nowhere\n", "collector.yaml:2:", "listen: `nowhere` is no address with a port, like 127.0.0.1:7870"),
+            ("metrics: off\n", "collector.yaml:1:", "metrics: `off` is no address with a port, like 127.0.0.1:7871; without metrics leave"),
+            ("# c\nmetrics: none\n", "collector.yaml:2:", "metrics: `none` is no"),
+            ("metrics: 7871\nretention: {closedCases: bad}\n", "collector.yaml:1:", "metrics: `7871` is no"),
             ("tls: {certFile: /c}\n", "collector.yaml:1:", "keyFile"),
             ("tls: {certFile: /c, keyFile: /k, clientCAFile: /ca, reders: []}\n", "collector.yaml:1:", "reders"),
             ("retention: {closedCases: bad}\ntsl: {}\n", "collector.yaml:", ""),

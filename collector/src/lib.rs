@@ -11,6 +11,7 @@ pub mod hooks;
 pub mod ingest;
 pub mod message;
 pub mod metrics;
+mod own_file;
 pub mod policy;
 pub mod presence;
 pub mod query;

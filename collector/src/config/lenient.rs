@@ -31,10 +31,12 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Outer {
+    #[serde(deserialize_with = "super::listen")]
     listen: SocketAddr,
     data_dir: PathBuf,
     tls: Option<Tls>,
     alerts_file: Option<PathBuf>,
+    #[serde(deserialize_with = "super::metrics")]
     metrics: Option<SocketAddr>,
     retention: Option<Value>,
 }

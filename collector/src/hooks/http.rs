@@ -94,7 +94,7 @@ fn build(ca_file: Option<&Path>, secure: bool) -> Result<Client, String> {
 /// The certificates of a PEM file.
 fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
     let failed = |reason: String| format!("cannot use caFile {}: {reason}", path.display());
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let bytes = crate::own_file::read(path).map_err(|error| failed(error.to_string()))?;
     match Certificate::from_pem_bundle(&bytes) {
         Ok(all) if !all.is_empty() => Ok(all),
         Ok(_) => Err(failed("there is no certificate in it (PEM is needed)".to_owned())),

@@ -13,9 +13,12 @@ use tokio::sync::watch;
 use super::read::error;
 use super::yaml::Place;
 use super::{MAX_FILE, Policy, PolicyError};
+use crate::own_file;
 
 /// How often the file is looked at. What changed is read once it stood still for one look: an editor may be in the middle of it.
 const PERIOD: Duration = Duration::from_secs(2);
+/// How long reading it may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The policy in force.
 #[derive(Debug, Clone)]
@@ -84,7 +87,11 @@ impl Watcher {
         loop {
             look.tick().await;
             let looked = tokio::task::spawn_blocking(move || {
-                self.look(Timestamp::now());
+                // What a file makes the reading do costs that file alone: ending here would be met again at the next start.
+                let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.look(Timestamp::now())));
+                if looked.is_err() {
+                    tracing::error!("reading the alert policy broke off, what is in force stays; this is a defect, please report it");
+                }
                 self
             });
             match looked.await {
@@ -127,11 +134,13 @@ impl Watcher {
 
     fn take(&mut self, seen: Seen, now: Timestamp) {
         let whole = |problem: String| vec![error(&self.path, Place::default(), problem)];
+        // Before it is read: it is not read a second time, whatever comes of it.
+        self.read = seen.clone();
         let found = match &seen {
             Seen::There(stamp) if stamp.size > MAX_FILE as u64 => {
                 Err(whole(format!("the file has {} bytes; {MAX_FILE} are the most: is it the right one?", stamp.size)))
             }
-            Seen::There(_) => match fs::read(&self.path) {
+            Seen::There(_) => match own_file::read_within(&self.path, PATIENCE) {
                 Ok(bytes) => Policy::from_bytes(&self.path, &bytes).map(Some),
                 Err(problem) => Err(whole(format!("cannot read the alert policy: {problem}"))),
             },
@@ -139,7 +148,6 @@ impl Watcher {
             Seen::Gone => Ok(None),
             Seen::Hidden(problem) => Err(whole(format!("cannot look at the alert policy: {problem}"))),
         };
-        self.read = seen;
         match found {
             Ok(found) => self.enforce(found, now),
             Err(problems) => self.refuse(problems),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
@@ -45,7 +46,7 @@ pub enum ListenError {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<Tls>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Listener {
@@ -54,7 +55,7 @@ impl Listener {
     /// # Errors
     /// [`ListenError`].
     pub async fn bind(address: SocketAddr, tls: Option<TlsFiles>) -> Result<Self, ListenError> {
-        let tls = tls.map(Tls::load).transpose()?;
+        let tls = tls.map(Tls::load).transpose()?.map(Arc::new);
         let socket = TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })?;
         let address = socket.local_addr().map_err(|source| ListenError::Bind { address, source })?;
         Ok(Self { socket, address, tls })
@@ -70,6 +71,11 @@ impl Listener {
         let (ready, incoming) = mpsc::channel(128);
         tokio::spawn(async move {
             let room = Arc::new(Semaphore::new(CONNECTIONS));
+            // Ends with this task.
+            let mut following = JoinSet::new();
+            if let Some(tls) = &self.tls {
+                following.spawn(tls.clone().follow());
+            }
             while let Ok(permit) = room.clone().acquire_owned().await {
                 let accepted = tokio::select! {
                     accepted = self.socket.accept() => accepted,
@@ -78,7 +84,7 @@ impl Listener {
                 };
                 match accepted {
                     Ok((socket, from)) => {
-                        let tls = self.tls.as_ref().map(Tls::current);
+                        let tls = self.tls.as_ref().map(|tls| tls.current());
                         tokio::spawn(admit(socket, from, tls, permit, refusals.clone(), ready.clone()));
                     }
                     Err(error) => {
@@ -113,7 +119,7 @@ async fn admit(
         Ok((socket, identity)) => {
             let peer = Peer { address, identity: Arc::new(identity) };
             // The server may be about to end.
-            drop(ready.send(Ok(Connection { socket, peer, prefaced: 0, refusals, _permit: permit })).await);
+            drop(ready.send(Ok(Connection::new(socket, peer, refusals, permit))).await);
         }
         Err(reason) => {
             if let Some(count) = refusals.connections.one_more() {

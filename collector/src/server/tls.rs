@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -16,8 +15,12 @@ use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifie
 use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme};
 
-/// How long a look at the files' times holds.
-const LOOK: Duration = Duration::from_secs(5);
+use crate::own_file;
+
+/// How often the files' times are looked at.
+const LOOK: Duration = Duration::from_secs(4);
+/// How long reading one may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the certificates are.
 pub type TlsFiles = crate::config::Tls;
@@ -78,7 +81,6 @@ pub(super) struct Tls {
 struct State {
     ready: Ready,
     stamp: Stamp,
-    looked_at: Instant,
 }
 
 impl fmt::Debug for Tls {
@@ -91,28 +93,43 @@ impl Tls {
     pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let stamp = stamp(&files);
         let ready = load(&files)?;
-        Ok(Self { files, state: Mutex::new(State { ready, stamp, looked_at: Instant::now() }) })
+        Ok(Self { files, state: Mutex::new(State { ready, stamp }) })
     }
 
-    /// What the next handshake is done with, and our own certificate. Renewed files are taken when they can be used; until then the old
-    /// ones stay in force.
+    /// What the next handshake is done with, and our own certificate. No disk is asked: connections wait for none.
     pub(super) fn current(&self) -> Ready {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.looked_at.elapsed() >= LOOK {
-            state.looked_at = Instant::now();
-            let stamp = stamp(&self.files);
-            if stamp != state.stamp {
-                state.stamp = stamp;
-                match load(&self.files) {
-                    Ok(ready) => {
-                        state.ready = ready;
-                        tracing::info!("the certificates have changed and are in force");
-                    }
-                    Err(error) => tracing::error!("the certificates have changed and cannot be used, the old ones stay in force: {error}"),
-                }
+        self.state().ready.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the files until the task is dropped. A disk that hangs holds up this alone.
+    pub(super) async fn follow(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let this = Arc::clone(&self);
+            if let Err(error) = tokio::task::spawn_blocking(move || this.look()).await {
+                tracing::error!("looking at the certificates broke off, those in force stay: {error}");
             }
         }
-        state.ready.clone()
+    }
+
+    /// Renewed files are taken when they can be used; until then the old ones stay in force.
+    fn look(&self) {
+        let stamp = stamp(&self.files);
+        if stamp == self.state().stamp {
+            return;
+        }
+        self.state().stamp = stamp;
+        match load(&self.files) {
+            Ok(ready) => {
+                self.state().ready = ready;
+                tracing::info!("the certificates have changed and are in force");
+            }
+            Err(error) => tracing::error!("the certificates have changed and cannot be used, the old ones stay in force: {error}"),
+        }
     }
 }
 
@@ -143,7 +160,7 @@ fn load(files: &TlsFiles) -> Result<Ready, TlsError> {
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|error: io::Error| TlsError::Read { key, path: path.to_owned(), reason: error.to_string() })
+    own_file::read_within(path, PATIENCE).map_err(|error| TlsError::Read { key, path: path.to_owned(), reason: error.to_string() })
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
