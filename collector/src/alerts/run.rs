@@ -76,7 +76,11 @@ impl Alerts {
                     deliveries.set(&policy.hooks, &templates);
                     self.board.set(deliveries.states());
                 }
+                Some(ended) = ticking.join_next() => {
+                    return tracing::error!("what is due to be told is not looked at any more: {ended:?}");
+                }
                 _ = look.tick() => {
+                    deliveries.revive();
                     failing.look(&self.store, &deliveries.states(), Timestamp::now()).await;
                     if looks.is_multiple_of(TIDY) {
                         self.tidy().await;

@@ -6,6 +6,7 @@ mod output;
 mod policy;
 mod preview;
 mod run;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use jiff::Timestamp;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use super::tasks::{Tasks, feed_watchdog};
 use super::{exit, output};
 use crate::alerts::{self, Board};
 use crate::config::Config;
@@ -49,17 +49,19 @@ async fn daemon(config: Config) -> anyhow::Result<()> {
     let (refusals, keep, board) = (Arc::new(Refusals::default()), Keep::from(&config.retention), Board::default());
     let silence = Arc::new(Silence { store: store.clone(), presence: presence.clone(), keep });
     silence.recall(GRACE).await?;
-    let mut tasks = JoinSet::new();
-    tasks.spawn(silence.clone().run());
-    tasks.spawn(watcher.run());
-    tasks.spawn(alerts::Alerts { store: store.clone(), policy: policy.clone(), due: alerts_due, board: board.clone() }.run());
+    let mut tasks = Tasks::default();
+    tasks.spawn("the watch of silent nodes", silence.clone().run());
+    tasks.spawn("the watch of the policy's file", watcher.run());
+    let alerts = alerts::Alerts { store: store.clone(), policy: policy.clone(), due: alerts_due, board: board.clone() };
+    tasks.spawn("what tells the hooks", alerts.run());
     if let Some(address) = config.metrics {
         let (store, presence, refusals) = (store.clone(), presence.clone(), refusals.clone());
         let metrics = Metrics { store, presence, refusals, policy: policy.clone(), board: board.clone() };
-        tasks.spawn(async move {
+        tasks.spawn("the metrics", async move {
             if let Err(error) = metrics::serve(address, metrics).await {
                 tracing::error!("metrics cannot be served on {address}: {error}; everything else goes on");
             }
+            std::future::pending().await
         });
     }
 
@@ -78,6 +80,8 @@ async fn daemon(config: Config) -> anyhow::Result<()> {
     let served = tokio::select! {
         served = server::serve(listener, ingest, service, refusals, shutdown) => served.context("serving failed"),
         _ = &mut ended => bail!("the store's thread has ended; its last words are above"),
+        whose = tasks.ended() => Err(anyhow!("{whose} has ended unexpectedly: ending, so that the collector is started anew and whole")),
+        never = feed_watchdog() => match never {},
     };
     tell(&[NotifyState::Stopping]);
     tasks.shutdown().await;
@@ -90,7 +94,7 @@ async fn daemon(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+pub(super) fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "systemd could not be told");
     }

@@ -63,8 +63,49 @@ impl Deliveries {
         Running { config: config.clone(), templates: templates.clone(), state, task }
     }
 
+    /// Begins anew with a hook whose deliverer has ended, which none does by itself: what waits for it would wait for ever.
+    pub fn revive(&mut self) {
+        let ended = self.running.iter().filter(|(_, running)| running.task.is_finished());
+        let anew: Vec<_> = ended
+            .map(|(name, running)| {
+                tracing::error!(hook = %name, "what delivers to the hook has ended unexpectedly and is begun anew");
+                (name.clone(), self.start(&running.config, &running.templates, Some(running.state.clone())))
+            })
+            .collect();
+        self.running.extend(anew);
+    }
+
     /// How it goes with each hook, by name.
     pub fn states(&self) -> Vec<Arc<HookState>> {
         self.running.values().map(|running| running.state.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::policy::{Loaded, Policy};
+
+    #[tokio::test]
+    async fn a_hook_whose_deliverer_has_ended_is_delivered_to_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = "hooks: [{name: a, webhook: {url: 'http://127.0.0.1:1/a'}}]\n";
+        let policy = Arc::new(Policy::parse(std::path::Path::new("p"), text).expect("a policy"));
+        let (_policy, loaded) = watch::channel(Loaded { policy: policy.clone(), problem: None, since: jiff::Timestamp::UNIX_EPOCH });
+        let store = Store::open(dir.path(), loaded).expect("opened").store;
+        let mut deliveries = Deliveries::new(store, Timing::default());
+        deliveries.set(&policy.hooks, &Templates::default());
+        let ended = deliveries.running["a"].task.clone();
+        ended.abort();
+        while !ended.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        deliveries.revive();
+        let (task, state) = (deliveries.running["a"].task.clone(), deliveries.running["a"].state.clone());
+        assert!(!task.is_finished());
+        deliveries.revive();
+        assert!(!task.is_finished() && Arc::ptr_eq(&state, &deliveries.running["a"].state), "one that goes on is left alone");
     }
 }

@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod alerts;
+mod daemon;
 mod hooks;
 mod hostile;
 mod incidents;
