@@ -7,10 +7,11 @@ mod node;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::own_file;
 
 /// Where the configuration is looked for if no other file is named.
 pub const DEFAULT_PATH: &str = "/etc/nodewhy/agent.yaml";
@@ -102,10 +103,11 @@ impl fmt::Display for Problem {
 
 impl Config {
     /// Reads the file named by the user, or the one at [`DEFAULT_PATH`] if there is one, or takes the defaults. Gives what of it is not
-    /// used, too: a file that the user named and that is not there among it.
-    pub fn read(named: Option<&Path>) -> (Self, Vec<Problem>) {
+    /// used, too: a file that the user named and that is not there among it, or that cannot be had within `patience`.
+    pub fn read(named: Option<&Path>, patience: Duration) -> (Self, Vec<Problem>) {
         let path = named.unwrap_or(Path::new(DEFAULT_PATH));
-        match fs::read_to_string(path) {
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+        match own_file::read_within(path, patience).and_then(|bytes| String::from_utf8(bytes).map_err(not_text)) {
             Ok(text) => Self::parse(path, &text),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => (Self::default(), Vec::new()),
             Err(error) => {
@@ -195,6 +197,9 @@ mod tests {
             ("nodeName: [1, 2\n", "agent.yaml:", ""),
             ("nodeName: ''\n", "agent.yaml:1:", "253"),
             ("nodeName: 7\n", "agent.yaml:1:", "quotes"),
+            ("nodeName: ../../x\n", "agent.yaml:1:", "`../../x` is no name of a node: lower case letters"),
+            ("nodeName: Worker-1\n", "agent.yaml:1:", "`Worker-1` is no name of a node"),
+            ("nodeName: worker-\n", "agent.yaml:1:", "letter or digit"),
             ("labels: [a]\n", "agent.yaml:1:", "keys with values"),
             ("labels:\n  rack: [1]\n", "agent.yaml:2:", "a list"),
             ("labels:\n  'two words': x\n", "agent.yaml:2:", "two words"),
@@ -233,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_named_file_that_is_not_there_is_told_and_the_defaults_hold() {
-        let (config, problems) = Config::read(Some(Path::new("/nonexistent/agent.yaml")));
+        let (config, problems) = Config::read(Some(Path::new("/nonexistent/agent.yaml")), Duration::from_secs(30));
         assert_eq!(config, Config::default());
         assert!(problems[0].to_string().starts_with("/nonexistent/agent.yaml: cannot read"), "{problems:?}");
     }

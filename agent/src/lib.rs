@@ -18,6 +18,8 @@ pub mod mount_watch;
 pub mod notify;
 #[allow(clippy::disallowed_methods, reason = "the admin's own configuration and plugins, in the agent's own mount namespace")]
 pub mod npd;
+#[allow(clippy::disallowed_methods, reason = "the agent's own files, in its own mount namespace")]
+mod own_file;
 pub mod schedule;
 #[allow(clippy::disallowed_methods, reason = "the agent's own certificates")]
 pub mod ship;

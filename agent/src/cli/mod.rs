@@ -8,6 +8,7 @@ mod run;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
@@ -115,6 +116,11 @@ enum Command {
 }
 
 impl Command {
+    /// How long the configuration may take to be read: whoever asks waits, and a daemon on a node that is still starting has time.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(if matches!(self, Self::Run { .. }) { 30 } else { 1 })
+    }
+
     fn npd_configs(&self) -> &[PathBuf] {
         match self {
             Self::Check { npd, .. } | Self::Run { npd } => &npd.npd_config,
@@ -149,7 +155,7 @@ pub fn main() -> ExitCode {
     if let Command::Completions { shell } = cli.command {
         return ended(output::raw(&completions(shell)).map(|()| exit::HEALTHY));
     }
-    let (mut config, problems) = Config::read(cli.node.config.as_deref());
+    let (mut config, problems) = Config::read(cli.node.config.as_deref(), cli.command.patience());
     config.npd_configs.extend_from_slice(cli.command.npd_configs());
     if !matches!(cli.command, Command::Run { .. }) {
         problems.iter().for_each(|problem| output::note(&format!("left out: {problem}")));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use nodewhy_diagnosis::record::clip;
 use serde_saphyr::Spanned;
 
 use super::node::{Node, Place};
@@ -104,8 +105,16 @@ impl Reader<'_> {
     }
 
     fn node_name(&mut self, key: &Spanned<String>, name: String) -> Option<String> {
-        if name.is_empty() || name.len() > 253 {
-            self.problem(key.referenced, "nodeName: has to have 1 to 253 characters".into());
+        // As Kubernetes has it ("Object Names and IDs", DNS subdomain); a collector takes no other.
+        let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let ends = [name.bytes().next(), name.bytes().next_back()].iter().all(|end| end.is_some_and(sound));
+        if !ends || name.len() > 253 || !name.bytes().all(|byte| sound(byte) || b"-.".contains(&byte)) {
+            let shown = clip(&name, 64).escape_debug();
+            let problem = format!(
+                "nodeName: `{shown}` is no name of a node: lower case letters, digits, `-` and `.` make one, with a letter or digit at both \
+                 ends, at most 253; without it the node is called as its kubelet calls it"
+            );
+            self.problem(key.referenced, problem);
             return None;
         }
         Some(name)
