@@ -3,7 +3,6 @@
 //! The collector away, its name not resolving, its certificate wrong: tried again with a jittered back-off for ever, told once when it
 //! begins and once when it ends. Nothing here waits in the way of the diagnosis.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +12,7 @@ use nodewhy_proto::v1::agent_service_client::AgentServiceClient;
 use nodewhy_proto::v1::attach_request::Message as Say;
 use nodewhy_proto::v1::attach_response::Message as Hear;
 use nodewhy_proto::v1::{About, AttachRequest, AttachResponse, Heartbeat, Hello, Report};
+use nodewhy_wire::REPORT_BYTES;
 use prost::Message as _;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
@@ -22,6 +22,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Status, Streaming};
 
 use crate::config::Collector;
+use crate::own_file;
 use crate::spool::Spool;
 
 /// First and longest pause between two attempts.
@@ -32,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const STABLE: Duration = Duration::from_secs(10);
 /// Reports on their way that the collector has not acknowledged.
 const WINDOW: usize = 64;
+/// What a report takes on its way beside itself.
+const ENVELOPE: usize = 64;
 
 /// What the agent knows of its link to the collector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,9 +223,13 @@ impl Shipper {
         }
     }
 
-    /// A report as the collector gets it. One that cannot be read (it was checked when it was written and when it was read back) is left
-    /// out and shows as dropped with the next.
+    /// A report as the collector gets it. One that cannot be read (it was checked when it was written and when it was read back), or that no
+    /// collector takes (an agent that did not bound them wrote it), is left out and shows as dropped with the next.
     fn report(&self, sequence: u64, before: u64, bytes: &[u8]) -> Option<Report> {
+        if bytes.len() > REPORT_BYTES - ENVELOPE {
+            tracing::error!(sequence, bytes = bytes.len(), "a report in the spool is larger than any collector takes and is left out");
+            return None;
+        }
         match Report::decode(bytes) {
             Ok(report) => Some(Report { sequence, dropped: sequence - before - 1, ..report }),
             Err(error) => {
@@ -291,7 +298,7 @@ impl Files {
 
 /// Read at every connection: the kubelet's client certificate is renewed in place.
 fn tls(collector: &Collector) -> Result<ClientTlsConfig, ShipError> {
-    let read = |what, path: &Path| fs::read(path).map_err(|source| ShipError::File { what, path: path.to_owned(), source });
+    let read = |what, path: &Path| own_file::read(path).map_err(|source| ShipError::File { what, path: path.to_owned(), source });
     let mut tls = ClientTlsConfig::new();
     if let Some(ca) = &collector.ca_file {
         tls = tls.ca_certificate(Certificate::from_pem(read("the collector's CA (caFile)", ca)?));

@@ -81,6 +81,48 @@ fn mistakes_are_told_with_their_place_and_the_exit_code_of_their_kind() {
 }
 
 #[test]
+fn a_configuration_that_never_ends_or_never_comes_holds_up_nothing() {
+    let node = Node::new(None);
+    let (fifo, huge) = (node.path().join("fifo.yaml"), node.path().join("huge.yaml"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::File::create(&huge).unwrap().set_len(64 << 20).unwrap();
+    for (path, says) in [(&fifo, "not come back"), (&huge, "larger than")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-agent"));
+        command.args(["check", "--root"]).arg(node.root()).arg("--config").arg(path);
+        let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("check hangs with {}", path.display());
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(says) && text.contains("the defaults hold"), "{}: {text}", path.display());
+    }
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_told_at_once() {
+    let node = Node::new(None);
+    let config = node.path().join("stateless.yaml");
+    std::fs::write(node.path().join("file"), "").unwrap();
+    std::fs::write(&config, format!("nodeName: node-1\nstateDir: {}/file/state\n", node.path().display())).unwrap();
+    let (log, deadline) = (node.path().join("stateless.log"), Instant::now() + Duration::from_secs(30));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-agent"));
+    command.args(["run", "--root"]).arg(node.root()).arg("--config").arg(&config).env_remove("NOTIFY_SOCKET");
+    let _agent = support::Agent(command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap());
+    let told = || std::fs::read_to_string(&log).unwrap_or_default();
+    while !told().contains("file/state") {
+        assert!(Instant::now() < deadline, "not a word: {}", told());
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    assert!(told().contains("cannot make") && told().contains("memory only"), "{}", told());
+}
+
+#[test]
 fn a_root_that_is_not_there_is_said_once_and_an_answer_that_cannot_be_written_is_an_error() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodewhy-agent"));
     command.args(["check", "--root", "/nonexistent"]);

@@ -21,6 +21,8 @@ pub use words::{
 pub const LIST_MAX: usize = 1024;
 /// Longest code of a cause, bytes.
 pub const CODE_MAX: usize = 64;
+/// Largest message that a collector takes from an agent, bytes.
+pub const REPORT_BYTES: usize = 4 << 20;
 /// Longest text taken in one field, bytes.
 pub const TEXT_MAX: usize = 64 << 10;
 

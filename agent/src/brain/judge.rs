@@ -11,10 +11,9 @@ use nodewhy_diagnosis::model::{Transition, TransitionKind};
 use nodewhy_diagnosis::render::verdict_word;
 use nodewhy_diagnosis::{Diagnosis, View, diagnose};
 use nodewhy_proto::v1::Report;
-use prost::Message as _;
 use tokio::time::Instant;
 
-use super::{Brain, instant_of};
+use super::{Brain, instant_of, report};
 use crate::about::about;
 use crate::identity::Identity;
 use crate::schedule::Order;
@@ -69,7 +68,7 @@ impl Brain {
         let identity = self.identify();
         let view = View { now, node: &identity.node, facts: &self.facts, sightings: &self.waiting, mode: Mode::Live };
         let mut outcome = diagnose(&self.start.loaded.catalogue, &view, &self.state);
-        outcome.diagnosis.unknown.extend_from_slice(&self.start.notes);
+        outcome.diagnosis.unknown.extend(self.notes());
         if outcome.state != self.state {
             self.appended.state_changed();
         }
@@ -124,14 +123,14 @@ impl Brain {
 
     fn keep(&mut self, identity: &Identity, diagnosis: &Diagnosis, transitions: &[Transition]) {
         let report = self.is_to_report(diagnosis, transitions).then(|| {
-            Report {
+            let report = Report {
                 at: Some(nodewhy_wire::time_to_wire(diagnosis.at)),
                 boot_id: identity.boot_id.clone(),
                 diagnosis: Some(nodewhy_wire::diagnosis_to_wire(diagnosis)),
                 transitions: transitions.iter().map(nodewhy_wire::transition_to_wire).collect(),
                 ..Report::default()
-            }
-            .encode_to_vec()
+            };
+            report::encode(report, self.start.spool.lock().unwrap_or_else(PoisonError::into_inner).report_bytes())
         });
         if report.is_some() || self.appended.is_due(Instant::now()) {
             self.append(report.as_deref());

@@ -8,10 +8,12 @@ mod clock;
 mod deaf;
 mod hurry;
 mod judge;
+mod notes;
+mod report;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -157,6 +159,7 @@ impl Brain {
     pub fn new(start: Start, inputs: Inputs, outputs: Outputs) -> Self {
         let settling = Settling::new(start.checks.clone());
         let hurry = Hurry::new(&start.loaded.catalogue);
+        let disk_error = start.spool.lock().unwrap_or_else(PoisonError::into_inner).stats().disk_error;
         Self {
             facts: start.facts.clone(),
             state: start.state.clone(),
@@ -179,7 +182,7 @@ impl Brain {
             read_up_to: None,
             hearing: Hearing::new(Instant::now()),
             clock: Clock::new(Timestamp::now(), Instant::now()),
-            disk_error: None,
+            disk_error,
             appended: judge::Appended::default(),
         }
     }

@@ -71,6 +71,9 @@ async fn daemon(host: Arc<Host>, config: Config, problems: &[Problem]) -> anyhow
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let names = Names::read(&host, NAMES_WITHIN);
     let (spool, recovered) = Spool::open(&config.state_dir, SEGMENT_BYTES, names.boot_id())?;
+    if let Some(error) = spool.stats().disk_error {
+        tracing::error!("the state directory (stateDir) cannot be used: {error}");
+    }
     let mut shelf = Shelf::open(&config);
     let loaded = shelf.load();
     catalogue::log_refused(&loaded.refused, &[]);

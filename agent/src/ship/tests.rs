@@ -1,6 +1,7 @@
 //! The other side is a stand-in: an in-process server that speaks the real protocol and forgets or refuses at will.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
@@ -136,8 +137,12 @@ impl Drop for Agent {
 }
 
 fn agent(address: &str) -> Agent {
+    agent_with(address, 1 << 20)
+}
+
+fn agent_with(address: &str, segment_bytes: u64) -> Agent {
     let dir = tempfile::tempdir().unwrap();
-    let spool = Arc::new(Mutex::new(Spool::open(dir.path(), 1 << 20, "").expect("its own").0));
+    let spool = Arc::new(Mutex::new(Spool::open(dir.path(), segment_bytes, "").expect("its own").0));
     let (hello, hellos) = watch::channel(Hello { node: "n".into(), ..Hello::default() });
     let (about, abouts) = watch::channel(About::default());
     let (link, links) = watch::channel(Link::Connecting);
@@ -264,6 +269,28 @@ async fn a_name_that_is_known_better_begins_a_stream_of_its_own_and_no_stream_sp
     let last = &heard.committed[&3];
     assert!(is_of(last, "renamed"));
     assert_eq!(last.dropped, u64::from(!heard.committed.contains_key(&2)));
+}
+
+#[tokio::test]
+async fn a_report_that_no_collector_takes_is_left_out_and_does_not_stop_the_others() {
+    let stand_in = StandIn::new();
+    let (address, _server) = stand_in.serve(local()).await;
+    let agent = agent_with(&format!("http://{address}"), 16 << 20);
+    agent.report(&"x".repeat(5 << 20));
+    agent.report("next");
+    stand_in.until(|heard| heard.committed.contains_key(&2)).await;
+    assert_eq!(stand_in.heard.lock().unwrap().committed[&2].dropped, 1);
+}
+
+#[tokio::test]
+async fn a_certificate_file_that_has_no_end_is_not_read_into_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ca.crt");
+    fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
+    let collector =
+        Collector { address: "https://127.0.0.1:1".into(), ca_file: Some(path), cert_file: None, key_file: None, server_name: None };
+    let error = connect(&collector, &mut Files::default()).await.expect_err("too large").to_string();
+    assert!(error.contains("larger than"), "{error}");
 }
 
 #[tokio::test]

@@ -40,6 +40,11 @@ impl Disk {
         Self { segments, size, at: Place::default(), writer, turning: None }
     }
 
+    /// Whether there are files to write.
+    pub(super) fn is_there(&self) -> bool {
+        self.segments.iter().any(Option::is_some)
+    }
+
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.at.generation > 0 && self.at.offset + bytes as u64 <= self.size
     }

@@ -23,9 +23,10 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nodewhy_wire::REPORT_BYTES;
 
 use disk::{Disk, Place, Segments};
-use segment::{BootId, Frame, Header, SpoolId};
+use segment::{BootId, FRAME_OVERHEAD, Frame, HEADER, Header, SpoolId};
 
 /// Bytes of one segment, unless the disk has less.
 pub const SEGMENT_BYTES: u64 = 4 << 20;
@@ -171,8 +172,7 @@ impl Spool {
             Frame { sequence: self.last, acked: self.acked, state: entry.state, cursor: entry.cursor.as_bytes(), report: entry.report };
         // After a failure the segment's end is not to be trusted: everything goes over into the other one.
         let result = if self.disk_error.is_none() && self.disk.has_room(frame.size()) { self.disk.append(&frame) } else { self.turn() };
-        self.disk_error =
-            result.err().map(|error| format!("cannot write the spool: {error}; kept in memory only, a restart would lose it"));
+        self.note(result);
         sequence
     }
 
@@ -217,6 +217,11 @@ impl Spool {
         self.last
     }
 
+    /// Largest report that leaves room for others, for the state, and that a collector takes.
+    pub fn report_bytes(&self) -> usize {
+        usize::try_from(self.disk.size / 4).unwrap_or(usize::MAX).min(REPORT_BYTES / 4)
+    }
+
     /// Figures.
     pub fn stats(&self) -> Stats {
         Stats { pending: self.pending.len(), pending_bytes: self.pending_bytes, dropped: self.dropped, disk_error: self.disk_error.clone() }
@@ -230,8 +235,10 @@ impl Spool {
     fn push(&mut self, sequence: u64, report: Arc<[u8]>) {
         self.pending_bytes += report.len();
         self.pending.push_back((sequence, report));
-        // Half a segment: so that what is carried over always leaves room for more.
-        while self.pending_bytes as u64 > self.disk.size / 2 && self.pending.len() > 1 {
+        // Half a segment: so that what is carried over always leaves room for more. Less where the state, which goes with it, is large.
+        let state = (self.state.len() + self.cursor.len() + 2 * FRAME_OVERHEAD) as u64;
+        let room = (self.disk.size / 2).min(self.disk.size.saturating_sub(HEADER + state));
+        while (self.pending_bytes + self.pending.len() * FRAME_OVERHEAD) as u64 > room && self.pending.len() > 1 {
             self.drop_oldest();
             self.dropped += 1;
         }
@@ -245,8 +252,15 @@ impl Spool {
 
     fn turn_and_tell(&mut self) {
         let result = self.turn();
-        self.disk_error =
-            result.err().map(|error| format!("cannot write the spool: {error}; kept in memory only, a restart would lose it"));
+        self.note(result);
+    }
+
+    /// Without files nothing was tried: the reason why there are none stays.
+    fn note(&mut self, result: io::Result<()>) {
+        if self.disk_error.is_none() || self.disk.is_there() {
+            self.disk_error =
+                result.err().map(|error| format!("cannot write the spool: {error}; kept in memory only, a restart would lose it"));
+        }
     }
 
     /// Writes all that is needed into the other segment and goes on there.

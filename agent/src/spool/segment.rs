@@ -15,6 +15,8 @@ const MAGIC_1: &[u8; 8] = b"NWSPOOL1";
 pub(super) const HEADER: u64 = 64;
 /// Bytes before a frame's payload.
 const FRAME: usize = 8;
+/// Bytes that a frame takes beside its state, cursor and report.
+pub(super) const FRAME_OVERHEAD: usize = FRAME + 29;
 /// Identity of a spool, random.
 pub(super) type SpoolId = [u8; 16];
 /// Identity of a boot; all zero if it could not be had, and then like no other.
@@ -48,7 +50,7 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Bytes this frame takes in a segment.
     pub(super) fn size(&self) -> usize {
-        FRAME + 29 + self.state.len() + self.cursor.len() + self.report.map_or(0, <[u8]>::len)
+        FRAME_OVERHEAD + self.state.len() + self.cursor.len() + self.report.map_or(0, <[u8]>::len)
     }
 
     /// The frame as it stands in the file at `offset` of a segment of `generation`.

@@ -234,7 +234,18 @@ fn a_directory_that_cannot_be_made_leaves_a_spool_in_memory_that_says_so() {
     assert_eq!(spool.append(&entry(Some(b"r"), b"s", "c")), Some(1));
     assert_eq!(pending(&spool), [(1, "r".into())]);
     let reason = spool.stats().disk_error.expect("it says so");
-    assert!(reason.contains("memory only"), "{reason}");
+    assert!(reason.contains("cannot make") && reason.contains("memory only"), "still why, and not that there is no thread: {reason}");
+}
+
+#[test]
+fn a_segment_that_is_a_directory_is_named_and_stays_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("segment-0")).unwrap();
+    let (mut spool, _) = open(dir.path());
+    spool.append(&entry(Some(b"r"), b"s", "c"));
+    spool.welcomed(7);
+    let reason = spool.stats().disk_error.expect("it says so");
+    assert!(reason.contains("segment-0") && reason.contains("directory"), "{reason}");
 }
 
 #[test]
@@ -313,4 +324,19 @@ fn a_turn_that_comes_to_its_end_late_is_gone_on_from() {
     let (spool, recovered) = open(dir.path());
     assert_eq!((recovered.state.as_deref(), recovered.cursor.as_str()), (Some(&b"state last"[..]), "c last"));
     assert_eq!(pending(&spool), [(1, "one".into())]);
+}
+
+#[test]
+fn the_largest_reports_and_a_state_of_half_a_segment_go_to_disk_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path());
+    let (report, state) = (vec![b'r'; spool.report_bytes()], vec![b's'; usize::try_from(SIZE * 6 / 10).unwrap()]);
+    for _ in 0..5 {
+        spool.append(&entry(Some(&report), &state, "c"));
+        assert_eq!(spool.stats().disk_error, None);
+    }
+    drop(spool);
+    let (spool, recovered) = open(dir.path());
+    assert_eq!(recovered.state, Some(state));
+    assert_eq!(pending(&spool).last().map(|(sequence, _)| *sequence), Some(5), "the newest is there");
 }

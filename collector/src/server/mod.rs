@@ -13,6 +13,7 @@ use nodewhy_proto::v1::FILE_DESCRIPTOR_SET;
 use nodewhy_proto::v1::agent_service_server::AgentServiceServer;
 use nodewhy_proto::v1::alert_service_server::AlertServiceServer;
 use nodewhy_proto::v1::query_service_server::QueryServiceServer;
+use nodewhy_wire::REPORT_BYTES;
 use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
@@ -25,8 +26,6 @@ pub use identity::{Identity, Scope};
 pub use listen::{ListenError, Listener};
 pub use tls::{TlsError, TlsFiles, own_client};
 
-/// Largest message taken from an agent: a diagnosis with all its evidence is some 10 kB.
-const REPORT_BYTES: usize = 4 << 20;
 /// Largest question.
 const QUESTION_BYTES: usize = 64 << 10;
 /// Streams of one connection.
