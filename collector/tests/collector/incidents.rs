@@ -45,7 +45,12 @@ async fn incidents_are_listed_newest_first_page_by_page_and_had_one_by_one() {
     agent.report(opens("worker-1", 3, "b")).await;
     hook.told(3).await;
 
-    let all = incidents(&collector, false).await;
+    // The hook has it a moment before it is written down that it has.
+    let all = until("all is taken", async || {
+        let all = incidents(&collector, false).await;
+        all.iter().flat_map(|one| &one.told).all(|told| told.delivery == "taken").then_some(all)
+    });
+    let all = all.await;
     let numbers: Vec<&str> = all.iter().map(|one| one.id.rsplit('-').next().expect("a number")).collect();
     assert_eq!(numbers, ["2", "1"], "{all:?}");
     assert_eq!(incidents(&collector, true).await, all[..1]);
