@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
-use super::segment::{Frame, HEADER, Header};
+use super::segment::{FRAME, Frame, HEADER, Header};
 use super::writer::{Late, Writer, hung};
 
 /// Both segments; `None` where there is no disk.
@@ -62,8 +62,9 @@ impl Disk {
     }
 
     pub(super) fn append(&mut self, frame: &Frame<'_>) -> io::Result<()> {
-        let bytes = frame.encode(self.at.generation, self.at.offset);
+        let mut bytes = frame.encode(self.at.generation, self.at.offset);
         let (file, offset, length) = (self.file(self.at.current)?, self.at.offset, bytes.len() as u64);
+        self.end(&mut bytes, offset + length);
         self.writer()?.run(Box::new(move || file.write_all_at(&bytes, offset)))?;
         self.at.offset += length;
         Ok(())
@@ -82,6 +83,7 @@ impl Disk {
         if there.offset > self.size {
             return Err(io::Error::from(Errno::EFBIG));
         }
+        self.end(&mut bytes, there.offset);
         let written = self.writer()?.run(Box::new(move || {
             // A turn that failed half-way may have left a header of this very generation.
             file.write_all_at(&[0; HEADER as usize], 0)?;
@@ -96,6 +98,12 @@ impl Disk {
             Err(_) => {}
         }
         written
+    }
+
+    /// Zeros behind the last frame, as far as the segment goes: what an earlier life of the file left there would look like a torn one.
+    fn end(&self, bytes: &mut Vec<u8>, at: u64) {
+        let zeros = self.size.saturating_sub(at).min(FRAME as u64);
+        bytes.extend((0..zeros).map(|_| 0));
     }
 
     /// Takes note of what became of a write that was given up: a turn that was completed after all is the newest segment there is.

@@ -14,7 +14,7 @@ const MAGIC_1: &[u8; 8] = b"NWSPOOL1";
 /// Bytes before the first frame.
 pub(super) const HEADER: u64 = 64;
 /// Bytes before a frame's payload.
-const FRAME: usize = 8;
+pub(super) const FRAME: usize = 8;
 /// Bytes that a frame takes beside its state, cursor and report.
 pub(super) const FRAME_OVERHEAD: usize = FRAME + 29;
 /// Identity of a spool, random.

@@ -155,7 +155,7 @@ impl Settings {
 /// The policy that a collector with this configuration has in force, if its file is as it has to be.
 fn policy_of(config: &Config) -> anyhow::Result<Policy> {
     let path = config.alerts_file.as_deref().unwrap_or(Path::new(crate::policy::DEFAULT_PATH));
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the policy {}", path.display()))?;
+    let bytes = crate::own_file::read(path).with_context(|| format!("cannot read the policy {}", path.display()))?;
     Policy::from_bytes(path, &bytes).map_err(|problems| anyhow!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
