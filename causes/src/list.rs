@@ -63,6 +63,7 @@ pub(crate) const FILES: &[(&str, &str)] = cause_files![
     "node-ip-invalid",
     "node-name-invalid",
     "node-not-found",
+    "node-not-ready",
     "node-shutdown",
     "node-unauthorized",
     "oom-kill",

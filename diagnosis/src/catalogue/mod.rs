@@ -45,6 +45,8 @@ pub struct Cause {
     pub severity: Severity,
     /// It breaks nothing yet: it will. Told after all that is wrong now.
     pub latent: bool,
+    /// It says only that something is wrong, not what: everything critical explains it, and it is a root where nothing critical is known.
+    pub last_resort: bool,
     /// While this is true it is critical.
     pub critical_when: Option<Box<Expr>>,
     /// Who finds it: an agent on the node by these signs, or the collector by its own rule (`agent-silent`).

@@ -47,6 +47,7 @@ pub(super) fn cause(file: &str, raw: RawCause) -> Result<Single, Vec<Refused>> {
     };
     problems.ok(check_signs(found_by, &raw, code_at));
     let latent = problems.ok(latent(&raw)).unwrap_or_default();
+    let last_resort = problems.ok(last_resort(&raw)).unwrap_or_default();
     let explains_at = raw.explains.iter().map(of).collect();
     let cause = Cause {
         signs: raw.signs.into_iter().filter_map(|raw| sign(raw, &mut problems)).collect(),
@@ -62,6 +63,7 @@ pub(super) fn cause(file: &str, raw: RawCause) -> Result<Single, Vec<Refused>> {
         layer: raw.layer,
         severity: raw.severity,
         latent,
+        last_resort,
         critical_when: problems
             .maybe(raw.critical_when.as_ref().map(|when| expr("critical_when", when, Variables::Sighting)))
             .map(Box::new),
@@ -111,6 +113,17 @@ fn latent(raw: &RawCause) -> Result<bool, Refused> {
     }
     match raw.explains.first() {
         Some(code) => Err(field(of(code), "explains", "a latent cause breaks nothing yet, so it explains nothing")),
+        None => Ok(true),
+    }
+}
+
+/// What everything critical explains explains nothing itself, or there would be circles.
+fn last_resort(raw: &RawCause) -> Result<bool, Refused> {
+    if raw.last_resort.as_ref().is_none_or(|last| !last.value) {
+        return Ok(false);
+    }
+    match raw.explains.first() {
+        Some(code) => Err(field(of(code), "explains", "a cause of last resort is what others explain, so it explains nothing")),
         None => Ok(true),
     }
 }

@@ -18,6 +18,7 @@ pub(super) struct RawCause {
     pub(super) layer: Layer,
     pub(super) severity: Severity,
     pub(super) latent: Option<Spanned<bool>>,
+    pub(super) last_resort: Option<Spanned<bool>>,
     pub(super) critical_when: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) found_by: RawFoundBy,
