@@ -96,6 +96,7 @@ pub fn diagnose(catalogue: &Catalogue, view: &View<'_>, prior: &State) -> Outcom
     let verdict = verdict::verdict(&found.present, found.critical_unknown > 0);
     let mut unknown = unknown::unknown(found.missing);
     unknown.splice(0..0, unknown::no_kubelet(view.facts));
+    unknown.extend(unknown::unread(view.facts));
     let diagnosis = Diagnosis { node: view.node.to_owned(), at: now, verdict, causes: found.present, unknown };
     Outcome { diagnosis, critical_unknown: found.critical_unknown, transitions, state, wake_at: look.wake.earliest() }
 }

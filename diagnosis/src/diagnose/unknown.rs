@@ -34,6 +34,13 @@ pub(super) fn no_kubelet(facts: &Facts) -> Option<Unknown> {
     Some(Unknown { what: "kubelet".to_owned(), why })
 }
 
+/// That entries of the journal were not read, which may have said what nobody knows now. Nothing depends on them alone for sure, so they
+/// make no verdict.
+pub(super) fn unread(facts: &Facts) -> Option<Unknown> {
+    let why = facts.known(schema::LOGS_JOURNAL_GAP).filter(|why| !why.is_empty())?;
+    Some(Unknown { what: "logs.journal".to_owned(), why })
+}
+
 fn words(missing: &Missing) -> String {
     match &missing.hint {
         Some(hint) => format!("{}; {hint}", missing.why),

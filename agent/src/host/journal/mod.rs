@@ -6,6 +6,7 @@
 
 mod fields;
 mod reader;
+mod scan;
 mod thread;
 
 use std::sync::mpsc as std_mpsc;
@@ -20,7 +21,8 @@ use tokio::sync::mpsc;
 
 use super::Host;
 
-pub use reader::{Reader, Scan};
+pub use reader::Reader;
+pub use scan::Scan;
 pub use thread::SharedPosition;
 
 /// Sightings of one scan back to the boot that are kept; of more, the newest.

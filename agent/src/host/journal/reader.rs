@@ -1,7 +1,6 @@
 //! One open journal: finding a place in it and reading entries.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nodewhy_diagnosis::catalogue::{Matcher, Sighting};
@@ -11,17 +10,15 @@ use systemd::id128::Id128;
 use systemd::journal::{Journal, OpenDirectoryOptions};
 
 use super::fields::Fields;
-use super::{Host, MAX_SIGHTINGS};
+use super::Host;
 
 const DIRECTORIES: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
-/// Asking the clock costs more than reading an entry; a scan asks it once in so many entries.
-const ENTRIES_A_CLOCK: u64 = 64;
 /// `MESSAGE=` and its longest value.
 const THRESHOLD: usize = MAX_MESSAGE + 8;
 
 /// An open journal. Lives on the thread that opened it.
 pub struct Reader {
-    journal: Journal,
+    pub(super) journal: Journal,
     boot: Option<Id128>,
     /// As `_BOOT_ID` has it.
     boot_text: Vec<u8>,
@@ -29,7 +26,7 @@ pub struct Reader {
     directories: String,
     damaged: u64,
     /// Why nothing of this boot is read, though entries are there: nobody who looks at this journal sees what happens.
-    stale: Option<String>,
+    pub(super) stale: Option<String>,
     /// New and rotated files are noticed by the library; false where the system has no inotify instance left.
     pub(super) notices_files: bool,
 }
@@ -37,34 +34,6 @@ pub struct Reader {
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader").field("directories", &self.directories).finish_non_exhaustive()
-    }
-}
-
-/// What a scan back to the boot gave.
-#[derive(Debug, Default)]
-pub struct Scan {
-    /// In the order of the journal.
-    pub sightings: Vec<Sighting>,
-    /// Cursor of the newest entry.
-    pub tail: Option<String>,
-    /// Entries looked at.
-    pub entries: u64,
-    /// The scan was cut short before it reached the boot; time of the oldest entry read.
-    pub cut_at: Option<Timestamp>,
-    /// Sightings, the oldest, that had no room.
-    pub dropped: u64,
-}
-
-impl Scan {
-    /// What was left out, in words; empty if nothing was.
-    pub fn gap(&self) -> String {
-        match (self.cut_at, self.dropped) {
-            (Some(at), _) => {
-                format!("the journal of this boot is longer than there was time to read: entries before {at:.0} were not looked at")
-            }
-            (None, 0) => String::new(),
-            (None, dropped) => format!("the {dropped} oldest log lines that signs recognised in this boot had no room and were left out"),
-        }
     }
 }
 
@@ -164,39 +133,6 @@ impl Reader {
         self.damaged
     }
 
-    /// Reads newest first until the boot, or until `budget` is used up. Leaves the position anywhere.
-    pub fn scan_boot(&mut self, matcher: &Matcher, budget: Duration) -> Scan {
-        let began = Instant::now();
-        let mut scan = Scan::default();
-        self.stale = None;
-        if self.journal.seek_tail().is_err() {
-            return scan;
-        }
-        while matches!(self.journal.previous(), Ok(1..)) {
-            if scan.tail.is_none() {
-                scan.tail = self.cursor();
-            }
-            self.read();
-            if !self.of_this_boot() {
-                if scan.entries == 0 {
-                    self.stale = Some(self.of_another_boot());
-                }
-                break;
-            }
-            scan.entries += 1;
-            let found = self.recognise(matcher);
-            let room = MAX_SIGHTINGS.saturating_sub(scan.sightings.len());
-            scan.dropped += found.len().saturating_sub(room) as u64;
-            scan.sightings.extend(found.into_iter().take(room));
-            if scan.entries % ENTRIES_A_CLOCK == 0 && began.elapsed() >= budget {
-                scan.cut_at = self.entry_time();
-                break;
-            }
-        }
-        scan.sightings.reverse();
-        scan
-    }
-
     /// Positions behind the entry at `cursor`.
     pub(super) fn resume(&mut self, cursor: &str) -> Resumed {
         if cursor.contains('\0') || self.journal.seek_cursor(cursor.to_owned()).is_err() {
@@ -247,7 +183,7 @@ impl Reader {
         self.stale.as_deref()
     }
 
-    fn of_another_boot(&self) -> String {
+    pub(super) fn of_another_boot(&self) -> String {
         let at = self.entry_time().map(|at| format!(" ({at:.0})")).unwrap_or_default();
         format!("the newest entry{at} of the journal in {} is of another boot than this one", self.directories)
     }
@@ -272,7 +208,7 @@ impl Reader {
     }
 
     /// Whether the entry that was read is. The library has to look the entry up again for its boot, so it is asked only where the field is missing.
-    fn of_this_boot(&self) -> bool {
+    pub(super) fn of_this_boot(&self) -> bool {
         match (&self.boot, self.fields.boot()) {
             (None, _) => true,
             (Some(boot), b"") => self.journal.monotonic_timestamp().map_or(true, |(_, of)| of == *boot),
@@ -281,7 +217,7 @@ impl Reader {
     }
 
     /// Takes the fields of the present entry.
-    fn read(&mut self) {
+    pub(super) fn read(&mut self) {
         self.fields.clear();
         loop {
             match self.journal.enumerate_data() {
@@ -300,7 +236,7 @@ impl Reader {
     }
 
     /// The sightings in the entry that was read. Most have none, and that is told from its bytes.
-    fn recognise(&mut self, matcher: &Matcher) -> Vec<Sighting> {
+    pub(super) fn recognise(&mut self, matcher: &Matcher) -> Vec<Sighting> {
         let source = self.fields.source();
         if !matcher.listens_to(source) || !matcher.may_recognise(source, self.fields.message()) {
             return Vec::new();

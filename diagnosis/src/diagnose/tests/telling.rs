@@ -180,3 +180,15 @@ fn a_host_without_a_kubelet_is_told_with_the_places_looked_at_and_critical_cause
     lab.set(1.0, NODE_IS_KUBERNETES, true);
     assert!(lab.look(1.0).diagnosis.unknown.iter().all(|unknown| unknown.what != "kubelet"));
 }
+
+#[test]
+fn entries_of_the_journal_that_were_not_read_are_told_and_make_no_verdict() {
+    let mut lab = Lab::new(&[file("a", "signs: [{fact: disk.read_only}]\nseverity: critical")]);
+    lab.set(0.0, DISK_READ_ONLY, false);
+    lab.set(0.0, LOGS_JOURNAL_GAP, String::new());
+    assert_eq!(lab.look(0.0).diagnosis.unknown, []);
+    lab.set(1.0, LOGS_JOURNAL_GAP, "the journal is longer than there was time for".to_owned());
+    let diagnosis = lab.look(1.0).diagnosis;
+    assert_eq!(diagnosis.unknown[0].what, "logs.journal");
+    assert_eq!(diagnosis.verdict, Verdict::Healthy);
+}
