@@ -3,6 +3,7 @@
 mod apiserver;
 mod away;
 mod healthy;
+mod honest;
 mod latent;
 mod machine;
 mod nodes;

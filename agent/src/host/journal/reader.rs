@@ -9,8 +9,8 @@ use nodewhy_diagnosis::{Missing, MissingKind};
 use systemd::id128::Id128;
 use systemd::journal::{Journal, OpenDirectoryOptions};
 
-use super::fields::Fields;
 use super::Host;
+use super::fields::Fields;
 
 const DIRECTORIES: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 /// `MESSAGE=` and its longest value.

@@ -1,0 +1,120 @@
+//! What must not be said: a cause that is over, a loop that is told as many, a node called healthy that the cluster misses.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nodewhy_tests::wait::until;
+use nodewhy_tests::world::{Shape, World, live};
+use serde_json::Value;
+
+const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/90-test.conf";
+/// Last words of which no fact says that they are over.
+const DIES: &str = "echo 'F0124 09:31:40.128840    1777 kubelet.go:1384] Failed to start ContainerManager system validation failed - Following Cgroup subsystem not mounted: [memory]'\nexit 1\n";
+const UNKNOWN_FLAG: &str = "KUBELET_EXTRA_ARGS=--network-plugin=cni\n";
+
+fn systemctl(world: &World, words: &[&str]) -> Result<()> {
+    world.node.run(&[&["systemctl"], words].concat()).map(drop)
+}
+
+/// Has systemd run something else in the kubelet's place.
+fn run_instead(world: &World, command: &str) -> Result<()> {
+    world.node.write(DROP_IN, &format!("[Service]\nExecStart=\nExecStart={command}\n"))?;
+    systemctl(world, &["daemon-reload"])?;
+    systemctl(world, &["restart", "kubelet"])
+}
+
+/// What a look with no memory says now.
+fn check(world: &World) -> Result<Value> {
+    let said = world.check_with(&["--output", "json"])?;
+    serde_json::from_str(&said.stdout).with_context(|| said.text.clone())
+}
+
+fn root(diagnosis: &Value) -> &str {
+    diagnosis["causes"][0]["code"].as_str().unwrap_or_default()
+}
+
+async fn check_names(world: &World, code: &str) -> Result<()> {
+    until(&format!("check names {code}"), Duration::from_secs(20), async || {
+        let diagnosis = check(world)?;
+        ensure!(root(&diagnosis) == code, "it says {diagnosis:#}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+async fn property_is(world: &World, name: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    until(&format!("{name} of the kubelet's unit"), Duration::from_secs(60), async || {
+        let shown = world.node.unit_properties("kubelet.service", &[name])?.remove(0);
+        ensure!(wanted(&shown), "it is {shown:?}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+#[test]
+fn a_loop_of_crashes_that_nobody_knows_the_reason_of_is_one_case() {
+    live(Shape { restart_sec: Some(1), ..Shape::default() }, async |world| {
+        world.watch_healthy().await?;
+        run_instead(world, "/bin/sh -c 'echo of a reason that no catalogue has; exit 3'")?;
+        property_is(world, "NRestarts", |count| count.parse::<u32>().is_ok_and(|count| count >= 12)).await?;
+        let cases = world.collector.cases(&world.node.name()).await?;
+        let looping: Vec<_> =
+            cases.iter().filter(|case| case.cause.as_ref().is_some_and(|cause| cause.code == "kubelet-crash-looping")).collect();
+        ensure!(looping.len() == 1 && looping[0].closed_at.is_none(), "{looping:#?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_cause_that_was_mended_is_not_named_when_the_kubelet_is_down_for_another_reason() {
+    live(Shape::default(), async |world| {
+        world.node.write("/root/dies.sh", DIES)?;
+        run_instead(world, "/bin/sh /root/dies.sh")?;
+        check_names(world, "cgroup-unsupported").await?;
+        world.node.run(&["rm", DROP_IN])?;
+        systemctl(world, &["daemon-reload"])?;
+        systemctl(world, &["restart", "kubelet"])?;
+        // Some renewals of the lease: longer than a dying kubelet takes from its last words to its end.
+        for _ in 0..3 {
+            world.kubelet_registers().await?;
+        }
+        systemctl(world, &["stop", "kubelet"])?;
+        check_names(world, "kubelet-down").await
+    });
+}
+
+#[test]
+fn what_a_flood_of_others_lines_has_pushed_out_of_reach_is_found_and_the_gap_told() {
+    live(Shape::default(), async |world| {
+        world.node.write("/etc/default/kubelet", UNKNOWN_FLAG)?;
+        systemctl(world, &["restart", "kubelet"])?;
+        check_names(world, "kubelet-unknown-flag").await?;
+        systemctl(world, &["stop", "kubelet"])?;
+        let lines = "seq 1 20000 | sed 's/^/an application says the same thing for ever, number /'";
+        // Not more than it takes: journald deletes old files when they grow too large together, and then the line truly is gone.
+        // journald drops what comes too quickly, unless the sender's unit says that it may.
+        let flood = ["systemd-run", "--wait", "--quiet", "-p", "LogRateLimitIntervalSec=0", "/bin/sh", "-c", lines];
+        until("the journal is longer than there is time for", Duration::from_secs(120), async || {
+            world.node.run(&flood)?;
+            let diagnosis = check(world)?;
+            Ok(diagnosis["unknown"].to_string().contains("longer than there was time to read").then_some(()))
+        })
+        .await?;
+        let diagnosis = check(world)?;
+        let codes: Vec<_> = diagnosis["causes"].as_array().into_iter().flatten().filter_map(|cause| cause["code"].as_str()).collect();
+        ensure!(codes.contains(&"kubelet-unknown-flag"), "{diagnosis:#}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_node_that_the_cluster_misses_is_not_healthy_though_a_process_runs() {
+    live(Shape::default(), async |world| {
+        run_instead(world, "/bin/sleep infinity")?;
+        until("check names what the cluster says", Duration::from_secs(120), async || {
+            let diagnosis = check(world)?;
+            Ok((root(&diagnosis) == "node-not-ready" && diagnosis["verdict"] == "not-ready").then_some(()))
+        })
+        .await
+    });
+}
