@@ -10,7 +10,6 @@ use serde_json::Value;
 const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/90-test.conf";
 /// Last words of which no fact says that they are over.
 const DIES: &str = "echo 'F0124 09:31:40.128840    1777 kubelet.go:1384] Failed to start ContainerManager system validation failed - Following Cgroup subsystem not mounted: [memory]'\nexit 1\n";
-const UNKNOWN_FLAG: &str = "KUBELET_EXTRA_ARGS=--network-plugin=cni\n";
 
 fn systemctl(world: &World, words: &[&str]) -> Result<()> {
     world.node.run(&[&["systemctl"], words].concat()).map(drop)
@@ -80,30 +79,6 @@ fn a_cause_that_was_mended_is_not_named_when_the_kubelet_is_down_for_another_rea
         }
         systemctl(world, &["stop", "kubelet"])?;
         check_names(world, "kubelet-down").await
-    });
-}
-
-#[test]
-fn what_a_flood_of_others_lines_has_pushed_out_of_reach_is_found_and_the_gap_told() {
-    live(Shape::default(), async |world| {
-        world.node.write("/etc/default/kubelet", UNKNOWN_FLAG)?;
-        systemctl(world, &["restart", "kubelet"])?;
-        check_names(world, "kubelet-unknown-flag").await?;
-        systemctl(world, &["stop", "kubelet"])?;
-        let lines = "seq 1 20000 | sed 's/^/an application says the same thing for ever, number /'";
-        // Not more than it takes: journald deletes old files when they grow too large together, and then the line truly is gone.
-        // journald drops what comes too quickly, unless the sender's unit says that it may.
-        let flood = ["systemd-run", "--wait", "--quiet", "-p", "LogRateLimitIntervalSec=0", "/bin/sh", "-c", lines];
-        until("the journal is longer than there is time for", Duration::from_secs(120), async || {
-            world.node.run(&flood)?;
-            let diagnosis = check(world)?;
-            Ok(diagnosis["unknown"].to_string().contains("longer than there was time to read").then_some(()))
-        })
-        .await?;
-        let diagnosis = check(world)?;
-        let codes: Vec<_> = diagnosis["causes"].as_array().into_iter().flatten().filter_map(|cause| cause["code"].as_str()).collect();
-        ensure!(codes.contains(&"kubelet-unknown-flag"), "{diagnosis:#}");
-        Ok(())
     });
 }
 

@@ -183,4 +183,7 @@ fn readable(reader: &Reader, at: Timestamp) -> Facts {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/support/journal_file.rs"]
+mod journal_file;
+#[cfg(test)]
 mod tests;

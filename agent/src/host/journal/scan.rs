@@ -129,3 +129,65 @@ impl Reader {
         self.journal.seek_realtime_usec(u64::try_from(at.as_microsecond()).unwrap_or(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use nodewhy_diagnosis::catalogue::MatcherSign;
+    use nodewhy_diagnosis::record::Source;
+
+    use super::super::journal_file::{BOOT, MACHINE, journal_directory, now_micros, root};
+    use super::*;
+    use crate::host::Host;
+
+    /// Writes journals with systemd's own library, indexes and all (package systemd-journal-remote).
+    const WRITER: &str = "/lib/systemd/systemd-journal-remote";
+
+    fn entry(realtime: u64, fields: &[&str], message: &str) -> String {
+        let head = format!(
+            "__REALTIME_TIMESTAMP={realtime}\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID={BOOT}\n_MACHINE_ID={MACHINE}\n",
+            realtime % 1_000_000_000_000
+        );
+        format!("{head}{}\nMESSAGE={message}\n\n", fields.join("\n"))
+    }
+
+    fn written(root: &Path, entries: &str) {
+        let file = journal_directory(root).join("system.journal");
+        let mut writer = Command::new(WRITER).arg("--output").arg(file).arg("-").stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let writer = writer.as_mut().unwrap_or_else(|error| panic!("{WRITER}: {error}; scripts/install-packages test"));
+        writer.stdin.take().expect("piped").write_all(entries.as_bytes()).expect("written");
+        assert!(writer.wait().expect("waited for").success());
+    }
+
+    #[test]
+    fn what_a_flood_has_pushed_out_of_reach_is_looked_up_by_its_unit_once_and_in_order() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        root(directory.path());
+        let began = now_micros() - 3_600_000_000;
+        let kubelet = ["_TRANSPORT=stdout", "_PID=4711", "_SYSTEMD_UNIT=kubelet.service", "SYSLOG_IDENTIFIER=kubelet"];
+        let systemd = ["_TRANSPORT=journal", "_PID=1", "_SYSTEMD_UNIT=init.scope", "UNIT=kubelet.service", "SYSLOG_IDENTIFIER=systemd"];
+        let kernel = ["_TRANSPORT=kernel", "SYSLOG_IDENTIFIER=kernel"];
+        let other = ["_TRANSPORT=stdout", "_PID=99", "_SYSTEMD_UNIT=app.service", "SYSLOG_IDENTIFIER=app"];
+        let mut entries =
+            entry(began, &kernel, "swap on 1") + &entry(began + 1, &kubelet, "swap on 2") + &entry(began + 2, &systemd, "swap on 3");
+        (0..5000).for_each(|n| entries += &entry(began + 10 + n, &other, "swap on 4"));
+        entries += &entry(began + 6000, &kubelet, "swap on 5");
+        written(directory.path(), &entries);
+        let from = [Source::Kubelet, Source::Systemd, Source::Kernel];
+        let sign = MatcherSign { code: "swap-enabled", sign_index: 0, from: &from, named: false, pattern: "swap on [0-9]", unless: None };
+        let matcher = Matcher::build([sign]).expect("a good pattern");
+        let mut reader = Reader::open(&Host::new(directory.path())).expect("the journal can be read");
+
+        let scan = reader.scan_boot(&matcher, Duration::ZERO);
+        let texts: Vec<_> = scan.sightings.iter().map(|sighting| sighting.text.as_str()).collect();
+        assert_eq!(texts, ["swap on 1", "swap on 2", "swap on 3", "swap on 5"]);
+        assert!(scan.cut_at.is_some() && scan.entries < 1000, "{} entries", scan.entries);
+        assert!(scan.gap().contains("only the newest of the kernel, the kubelet"), "{}", scan.gap());
+
+        let whole = reader.scan_boot(&matcher, Duration::from_secs(60));
+        assert_eq!((whole.sightings.len(), whole.entries, whole.gap()), (4, 5004, String::new()), "the matches are taken back");
+    }
+}

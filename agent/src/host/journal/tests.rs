@@ -10,9 +10,7 @@ use tempfile::TempDir;
 use super::reader::Resumed;
 use super::*;
 
-#[path = "../../../tests/support/journal_file.rs"]
-mod journal_file;
-use journal_file::{BOOT, EARLIER_BOOT, JournalFile, kubelet_fields, now_micros};
+use super::journal_file::{BOOT, EARLIER_BOOT, JournalFile, kubelet_fields, now_micros};
 
 const SECOND: u64 = 1_000_000;
 const AGES: Duration = Duration::from_secs(20);
