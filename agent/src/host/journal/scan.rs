@@ -109,7 +109,7 @@ impl Reader {
                 scan.dropped += found.len().saturating_sub(room) as u64;
                 scan.sightings.extend(found.into_iter().take(room));
             }
-            if scan.entries % ENTRIES_A_CLOCK == 0 && Instant::now() >= until {
+            if scan.entries.is_multiple_of(ENTRIES_A_CLOCK) && Instant::now() >= until {
                 return true;
             }
         }
