@@ -7,6 +7,9 @@ const MAX_JOINED: usize = 16;
 
 /// A line without a head that is as long as this may have been wrapped; a shorter one ended by itself.
 const MIN_WRAPPED: usize = 60;
+/// Or as short as this, where it ends with what something has to follow: notes are wrapped at their author's taste.
+const MIN_OPEN: usize = 24;
+const OPEN: [char; 4] = [':', ',', '[', '('];
 
 /// The record that was read last, with what was joined to it.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub(super) struct Wrapped {
     bare: bool,
     /// How long the last line was, of a record without a head.
     last: usize,
+    /// Whether it ended with what something has to follow.
+    open: bool,
     /// The process that wrote it, if it was klog's.
     klogs: Option<u32>,
     /// Signs already recognised in this record.
@@ -50,7 +55,8 @@ impl Wrapped {
     fn start(&mut self, record: &LogRecord<'_>, bare: bool) {
         self.source = Some(record.source);
         self.joined = 0;
-        (self.bare, self.last, self.klogs) = (bare, record.message.len(), None);
+        (self.bare, self.klogs) = (bare, None);
+        self.remember(record.message);
         self.unit.clear();
         self.unit.push_str(record.unit);
         self.spaced.clear();
@@ -72,7 +78,7 @@ impl Wrapped {
             return None;
         };
         let line = line.message;
-        self.last = line.len();
+        self.remember(line);
         self.joined += 1;
         if self.joined == 1 {
             self.spaced.push_str(&self.tight);
@@ -96,10 +102,17 @@ impl Wrapped {
         Some([record(&self.tight), record(&self.spaced)])
     }
 
-    /// Whether a line may be the rest of one without a head: that one was long, and neither is a table's row.
+    fn remember(&mut self, line: &str) {
+        (self.last, self.open) = (line.len(), line.trim_end().ends_with(OPEN));
+    }
+
+    /// Whether a line may be the rest of one without a head: that one was long or open, and neither is a table's row.
     fn continues(&self, line: &str) -> bool {
         const COLUMN: &str = "   ";
-        self.last >= MIN_WRAPPED && !self.tight.trim().contains(COLUMN) && !line.trim().contains(COLUMN)
+        let wrapped = self.last >= MIN_WRAPPED || (self.open && self.last >= MIN_OPEN);
+        // Joined tightly, the indentation of what was joined would look like a column.
+        let text = if self.spaced.is_empty() { &self.tight } else { &self.spaced };
+        wrapped && !text.trim().contains(COLUMN) && !line.trim().contains(COLUMN)
     }
 
     /// Whether this sign was not recognised in this record before.
@@ -154,6 +167,17 @@ mod tests {
         let joined = wrapped.join(&line("allocate unhealthy devices")).map(|records| records[1].message.to_owned());
         assert_eq!(joined, Some(format!("{long} allocate unhealthy devices")));
         assert!(wrapped.join(&line("phase: Failed")).is_none(), "the line before ended by itself");
+    }
+
+    #[test]
+    fn a_short_line_without_a_head_that_is_open_is_one_with_what_follows_it() {
+        let mut wrapped = Wrapped::default();
+        assert!(wrapped.join(&line("  Unable to register node with API server:")).is_none());
+        assert!(wrapped.join(&line("    Post \"https://api:6443/api/v1/nodes\":")).is_some());
+        let joined = wrapped.join(&line("    dial tcp: lookup api: no such host")).map(|records| records[1].message.to_owned());
+        let whole = "Unable to register node with API server: Post \"https://api:6443/api/v1/nodes\": dial tcp: lookup api: no such host";
+        assert_eq!(joined.as_deref().map(str::trim_start), Some(whole));
+        assert!(wrapped.join(&line("the next one")).is_none(), "the line before ended by itself");
     }
 
     #[test]
