@@ -136,11 +136,16 @@ fn prepare(look: &Look) -> Result<Target, Unasked> {
     Ok(target)
 }
 
+/// States of a unit whose process is not there, or not for long any more. One that is starting may wait for its server for ever, and its load
+/// balancer says so.
+const DOWN: [&str; 3] = ["inactive", "failed", "deactivating"];
+
 /// k3s and rke2 point their kubelet to a load balancer in their own process (k3s pkg/agent/loadbalancer: 127.0.0.1:6443 and 6444), MicroK8s
 /// to the API server in kubelite.
 fn own_unit_is_down(look: &Look, config: &Kubeconfig) -> Option<String> {
     let unit = look.known.known(fact::KUBELET_UNIT_NAME)?;
-    let down = look.known.known(fact::KUBELET_UNIT_ACTIVE_STATE).is_some_and(|state| state != "active");
+    let waits = look.known.known(fact::KUBELET_UNIT_SUB_STATE).is_some_and(|state| state == "auto-restart");
+    let down = waits || look.known.known(fact::KUBELET_UNIT_ACTIVE_STATE).is_some_and(|state| DOWN.contains(&state.as_str()));
     let own = api::is_loopback(&config.host) && Layout::of_unit(&unit).serves_loopback();
     (down && own).then(|| format!("{} is served by {unit}, which does not run", api::authority(&config.host, config.port)))
 }

@@ -29,14 +29,7 @@ pub(super) async fn amend(host: &Host, found: &mut FoundUnits, lives: bool) -> R
     }
     let looking = host.clone();
     let seen = tokio::task::spawn_blocking(move || running(&looking)).await.ok().flatten();
-    let last = |now: Option<Process>| {
-        let mut last = host.bus.last_process.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if now.is_some() {
-            *last = now;
-        }
-        last.clone()
-    };
-    let Some(process) = last(seen) else { return Ok(()) };
+    let Some(process) = remembered(host, seen, found) else { return Ok(()) };
     // Its unit may have been removed since.
     let there = match &process.service {
         Some(service) => unit::status(host, service).await?.load_state != "not-found",
@@ -46,6 +39,18 @@ pub(super) async fn amend(host: &Host, found: &mut FoundUnits, lives: bool) -> R
         take(found, process);
     }
     Ok(())
+}
+
+/// What runs now, or what ran last. One without a service that has ended stands for nothing where there is a unit: somebody had run it by
+/// hand beside the unit that is down.
+fn remembered(host: &Host, now: Option<Process>, found: &FoundUnits) -> Option<Process> {
+    let mut last = host.bus.last_process.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match now {
+        Some(now) => *last = Some(now),
+        None if found.kubelet.is_some() && last.as_ref().is_some_and(|last| last.service.is_none()) => *last = None,
+        None => {}
+    }
+    last.clone()
 }
 
 fn running(host: &Host) -> Option<Process> {
@@ -80,6 +85,18 @@ mod tests {
             take(&mut found, process);
         }
         found
+    }
+
+    #[test]
+    fn a_kubelet_that_was_run_by_hand_and_has_ended_hides_no_unit_that_is_down() {
+        let host = Node::new().host();
+        let by_hand = Process { pid: 7, name: "kubelet".to_owned(), service: None };
+        let unit = FoundUnits { kubelet: Some("kubelet.service".to_owned()), ..FoundUnits::default() };
+        assert_eq!(remembered(&host, Some(by_hand.clone()), &unit), Some(by_hand.clone()), "while it runs it is the kubelet");
+        assert_eq!(remembered(&host, None, &unit), None);
+        let none = FoundUnits::default();
+        assert_eq!(remembered(&host, Some(by_hand.clone()), &none), Some(by_hand.clone()));
+        assert_eq!(remembered(&host, None, &none), Some(by_hand), "where there is no unit it is the one that is missed");
     }
 
     #[test]

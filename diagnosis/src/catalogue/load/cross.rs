@@ -68,11 +68,17 @@ fn way<'a>(from: &'a str, to: &str, edges: &'a BTreeMap<String, Vec<String>>, be
     })
 }
 
-/// For each cause, the places of those it leads to directly: those it names, and what is of last resort if it is critical. The causes are in
+/// For each cause, the places of those it leads to directly: those it names, and what is of last resort if it is, or may be, critical. The causes are in
 /// the order of their codes.
 pub(super) fn edges(causes: &[Cause]) -> Vec<Vec<u32>> {
     let place = |code: &String| causes.binary_search_by(|cause| cause.code.as_str().cmp(code)).ok().map(|place| place as u32);
     let last: Vec<u32> = (0..).zip(causes).filter(|(_, cause)| cause.last_resort).map(|(place, _)| place).collect();
-    let implied = |cause: &Cause| if cause.severity == Severity::Critical && !cause.last_resort { last.clone() } else { Vec::new() };
+    let implied = |cause: &Cause| {
+        if (cause.severity == Severity::Critical || cause.critical_when.is_some()) && !cause.last_resort {
+            last.clone()
+        } else {
+            Vec::new()
+        }
+    };
     causes.iter().map(|cause| cause.explains.iter().filter_map(place).chain(implied(cause)).collect()).collect()
 }
